@@ -1,0 +1,108 @@
+"""The audit log's format: what an event says, its canonical bytes and the hash that chains it to the one before.
+
+Events hold ids, states, digests and numbers, never a person's or a tool's text (of such text only salted digests). Each
+run is a stream of its own, so its chain needs no lock beyond the run row. The format is versioned and final: `v` 1.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.actions.envelope import canonical
+from core.principals import Actor
+from core.record.states import RunState
+
+GENESIS = "0" * 64
+"""`prev_hash` of a stream's first event."""
+
+_VERSION = 1
+_DOMAIN = b"\0event-v1"
+
+EVENT_TYPES: Mapping[str, str] = {
+    "state": "the run moved from one state to another",
+    "call-proposed": "a tool call was planned and its action stored",
+    "call-started": "an attempt of a tool call began; from here something may be happening outside",
+    "call-ended": "an attempt ended and its result was recorded",
+    "call-retried": "an attempt ended without effect or without result, and the call will be tried again",
+    "call-canceled": "a planned call was withdrawn before it started",
+    "policy-changed": "the operator's policy changed, and from here on the run is decided by the new one",
+    "late-result": "a result arrived after its attempt had lost the run; it is kept and never applied",
+    "stop-requested": "somebody asked the run to stop, and the fence was raised",
+    "stop-confirmed": "every host that held the run reported that no process of it is left",
+}
+"""Every event type and what it records."""
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """The end of a stream: what the next event links to."""
+
+    seq: int = 0
+    hash: str = GENESIS
+    at_ms: int = 0
+
+
+@dataclass(frozen=True)
+class EventDraft:
+    """An event before it is linked into its stream."""
+
+    type: str
+    actor: Actor
+    policy_version: str
+    from_state: RunState | None = None
+    to_state: RunState | None = None
+    model_version: str | None = None
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    """Facts by id and digest, e.g. `{"call": "call_…", "status": "succeeded"}`."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A sealed event: its canonical bytes and its hash."""
+
+    tenant: str
+    stream: str
+    seq: int
+    at_ms: int
+    draft: EventDraft
+    fence: int
+    prev_hash: str
+    body: str
+    hash: str
+
+
+def seal(
+    head: ChainHead, drafts: Iterable[EventDraft], *, tenant: str, stream: str, fence: int, at_ms: int
+) -> tuple[tuple[Event, ...], ChainHead]:
+    """Link drafts to the end of a stream, in order; time never goes backwards within a stream."""
+    events = []
+    for draft in drafts:
+        at_ms = max(at_ms, head.at_ms)
+        body = canonical(
+            {
+                "v": _VERSION,
+                "tenant": tenant,
+                "stream": stream,
+                "seq": head.seq + 1,
+                "at": at_ms,
+                "type": draft.type,
+                "from": draft.from_state.value if draft.from_state else None,
+                "to": draft.to_state.value if draft.to_state else None,
+                "actor": {"kind": draft.actor.kind, "id": draft.actor.id},
+                "model": draft.model_version,
+                "policy": draft.policy_version,
+                "fence": fence,
+                "evidence": [dict(item) for item in draft.evidence],
+                "prev_hash": head.hash,
+            }
+        )
+        event = Event(tenant, stream, head.seq + 1, at_ms, draft, fence, head.hash, body.decode(), event_hash(body))
+        events.append(event)
+        head = ChainHead(event.seq, event.hash, at_ms)
+    return tuple(events), head
+
+
+def event_hash(body: bytes) -> str:
+    """Hash of an event's canonical bytes, hex."""
+    return hashlib.sha256(_DOMAIN + body).hexdigest()

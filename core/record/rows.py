@@ -1,0 +1,286 @@
+"""Rows of a run as plain values: what a decision may look at.
+
+Field names are the column names of `core.store.tables` (a test compares), so loading is a keyword call and a change to
+a row is a mapping of names. JSON columns stay canonical text here and are parsed where they are used.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from core.record.events import ChainHead
+from core.record.states import CallStatus, RunState
+
+if TYPE_CHECKING:
+    from core.record.changes import RunChange
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def dumps(value: Any) -> str:
+    """JSON text as the `*_json` columns hold it: sorted keys, no spaces."""
+    return _ENCODER.encode(value)
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run."""
+
+    tenant: str
+    id: str
+    root_id: str
+    agent: str
+    agent_digest: str
+    requester: str
+    salt: str
+    policy_digest: str
+    source_key: str
+    state: str
+    event_hash: str
+    event_at: int
+    created_at: int
+    updated_at: int
+    parent_id: str | None = None
+    depth: int = 0
+    text: str = ""
+    request_digest: str = ""
+    inputs_json: str = "{}"
+    plan_json: str = "[]"
+    requester_slack: str | None = None
+    team: str | None = None
+    channel: str | None = None
+    thread_ts: str | None = None
+    message_ts: str | None = None
+    version: int = 0
+    fence: int = 0
+    lease_owner: str | None = None
+    wake: int = 0
+    due_at: int | None = None
+    deadline_at: int | None = None
+    retries: int = 0
+    event_seq: int = 0
+    steps: int = 0
+    step_cap: int = 200
+    cost_micro_usd: int = 0
+    blocked_reason: str | None = None
+    blocked_detail: str | None = None
+    outcome: str | None = None
+    sandbox: str | None = None
+    workspace_host: str | None = None
+    killed_at: int | None = None
+    killed_fence: int | None = None
+    killed_by: str | None = None
+    kill_reason: str | None = None
+    kill_in_flight: int = 0
+    stop_confirmed_at: int | None = None
+    ended_at: int | None = None
+
+    @property
+    def run_state(self) -> RunState:
+        return RunState(self.state)
+
+    @property
+    def head(self) -> ChainHead:
+        """Where the run's next event links."""
+        return ChainHead(self.event_seq, self.event_hash, self.event_at)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.inputs_json)
+        return parsed
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """One tool call."""
+
+    tenant: str
+    id: str
+    run_id: str
+    step: str
+    tool: str
+    tool_digest: str
+    action_digest: str
+    effect_digest: str
+    envelope: str
+    tier: str
+    recovery: str
+    idem_key: str
+    status: str
+    created_at: int
+    position: int = 0
+    ordinal: int = 0
+    generation: int = 0
+    title: str = ""
+    needs_approval: int = 0
+    approval_id: str | None = None
+    idem_valid_until: int | None = None
+    timeout_ms: int = 60_000
+    attempts: int = 0
+    start_fence: int | None = None
+    started_at: int | None = None
+    end_fence: int | None = None
+    ended_at: int | None = None
+    result_json: str | None = None
+    result_digest: str | None = None
+    error: str | None = None
+    required_artifacts: int = 0
+    resolved_by: str | None = None
+
+    @property
+    def call_status(self) -> CallStatus:
+        return CallStatus(self.status)
+
+
+@dataclass(frozen=True)
+class ArtifactRow:
+    """One stored file of a run."""
+
+    tenant: str
+    id: str
+    run_id: str
+    role: str
+    name: str
+    sha256: str
+    size: int
+    media_type: str
+    created_at: int
+    call_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalRow:
+    """One question to approvers."""
+
+    tenant: str
+    id: str
+    run_id: str
+    call_id: str
+    kind: str
+    action_digest: str
+    effect_digest: str
+    policy_digest: str
+    rule: str
+    status: str
+    quorum: int
+    asked_at: int
+    expires_at: int
+    self_ok: int = 0
+    approvers_json: str = "[]"
+    use_by: int | None = None
+    decided_at: int | None = None
+    consumed_by: str | None = None
+    consumed_at: int | None = None
+    superseded_by: str | None = None
+    remaining_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class VoteRow:
+    """One person's vote."""
+
+    tenant: str
+    approval_id: str
+    voter: str
+    run_id: str
+    decision: str
+    at: int
+    seen_digest: str
+    reason: str | None = None
+    inbox_key: str | None = None
+    via: str | None = None
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """One attempt of one call."""
+
+    tenant: str
+    call_id: str
+    n: int
+    run_id: str
+    worker: str
+    fence: int
+    started_at: int
+    host: str | None = None
+    ended_at: int | None = None
+    status: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class StopReportRow:
+    """What one host found of a stopped run."""
+
+    tenant: str
+    run_id: str
+    host: str
+    killed_fence: int
+    ended: int
+    remaining: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run with everything a decision about it looks at."""
+
+    run: RunRow
+    calls: tuple[CallRow, ...] = ()
+    artifacts: tuple[ArtifactRow, ...] = ()
+    approvals: tuple[ApprovalRow, ...] = ()
+    votes: tuple[VoteRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
+    """Only for commands; a lease holder knows its own."""
+    reports: tuple[StopReportRow, ...] = ()
+    """Only for commands."""
+
+    def call(self, call_id: str) -> CallRow:
+        return next(call for call in self.calls if call.id == call_id)
+
+    def with_run(self, columns: Mapping[str, Any]) -> "Snapshot":
+        return replace(self, run=replace(self.run, **columns))
+
+    def folded(self, change: "RunChange") -> "Snapshot":
+        """The snapshot as the database holds it after `change` landed."""
+        run = replace(self.run, **change.run, version=self.run.version + 1)
+        calls = {call.id: call for call in self.calls}
+        artifacts = list(self.artifacts)
+        approvals = {approval.id: approval for approval in self.approvals}
+        votes = {(vote.approval_id, vote.voter): vote for vote in self.votes}
+        for row in change.inserts:
+            match row.table:
+                case "tool_calls":
+                    calls[row.values["id"]] = CallRow(**row.values)
+                case "artifacts":
+                    artifacts.append(ArtifactRow(**row.values))
+                case "approvals":
+                    approvals[row.values["id"]] = ApprovalRow(**row.values)
+                case "votes":
+                    votes[row.values["approval_id"], row.values["voter"]] = VoteRow(**row.values)
+        for patch in change.updates:
+            match patch.table:
+                case "tool_calls":
+                    calls[patch.key["id"]] = replace(calls[patch.key["id"]], **patch.values)
+                case "approvals":
+                    approvals[patch.key["id"]] = replace(approvals[patch.key["id"]], **patch.values)
+                case "votes":
+                    who = patch.key["approval_id"], patch.key["voter"]
+                    votes[who] = replace(votes[who], **patch.values)
+        folded = Snapshot(
+            run, tuple(calls.values()), tuple(artifacts), tuple(approvals.values()), tuple(votes.values())
+        )
+        return folded.ordered()
+
+    def ordered(self) -> "Snapshot":
+        """The same with its rows in the one order they are looked at in: calls as planned, the rest by id or name."""
+        return replace(
+            self,
+            calls=tuple(sorted(self.calls, key=lambda call: (call.position, call.id))),
+            artifacts=tuple(sorted(self.artifacts, key=lambda artifact: artifact.id)),
+            approvals=tuple(sorted(self.approvals, key=lambda approval: approval.id)),
+            votes=tuple(sorted(self.votes, key=lambda vote: (vote.approval_id, vote.voter))),
+        )
