@@ -1,0 +1,62 @@
+"""The few kinds of column and index the schema is made of."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Text, text
+
+from core.record.states import BlockedReason, CallStatus, RunState
+
+
+def key(name: str) -> Column[str]:
+    """A needed text that names something."""
+    return Column(name, String(200), nullable=False)
+
+
+def reference(name: str) -> Column[str]:
+    """A text that may name something."""
+    return Column(name, String(200))
+
+
+def time_ms(name: str, *, needed: bool = False) -> Column[int]:
+    """An instant, milliseconds since 1970."""
+    return Column(name, BigInteger, nullable=not needed)
+
+
+def number(name: str, default: int = 0) -> Column[int]:
+    """An integer that is 0 unless said."""
+    return Column(name, BigInteger, nullable=False, server_default=text(str(default)))
+
+
+def keys(*names: str) -> list[Column[str]]:
+    """Several of `key`."""
+    return [key(name) for name in names]
+
+
+def references(*names: str) -> list[Column[str]]:
+    """Several of `reference`."""
+    return [reference(name) for name in names]
+
+
+def times_ms(*names: str) -> list[Column[int]]:
+    """Several of `time_ms`."""
+    return [time_ms(name) for name in names]
+
+
+def numbers(*names: str) -> list[Column[int]]:
+    """Several of `number`."""
+    return [number(name) for name in names]
+
+
+def index_where(name: str, column: str, condition: str) -> Index:
+    """An index of the few rows a sweep looks for."""
+    return Index(name, column, postgresql_where=text(condition), sqlite_where=text(condition))
+
+
+def json_text(name: str, default: str = "{}") -> Column[str]:
+    """Canonical JSON text."""
+    return Column(name, Text, nullable=False, server_default=text(f"'{default}'"))
+
+
+def one_of(
+    name: str, column: str, values: type[RunState] | type[CallStatus] | type[BlockedReason] | tuple[str, ...]
+) -> CheckConstraint:
+    """A column's closed vocabulary."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=name)

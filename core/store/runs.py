@@ -1,0 +1,190 @@
+"""Reading runs: snapshots, lists, logs; what people see of them is `core.runs.reading`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.record.rows import ArtifactRow, RunRow, Snapshot
+from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
+from core.store.session import Database
+from core.store.snapshots import CHILDREN, snapshots_of
+from core.store.tables import artifacts, call_attempts, events, metadata, runs, stop_reports
+
+MAX_LIST = 200
+
+
+async def snapshot(database: Database, tenant: str, run_id: str) -> Snapshot | None:
+    """The run with everything a decision looks at."""
+    async with database.read() as connection:
+        return await _snapshot(connection, tenant, run_id)
+
+
+async def _snapshot(connection: AsyncConnection, tenant: str, run_id: str) -> Snapshot | None:
+    found = await connection.execute(select(runs).where(runs.c.tenant == tenant, runs.c.id == run_id))
+    rows = found.mappings().all()
+    children: dict[str, Sequence[Any]] = {}
+    for name in CHILDREN:
+        table = metadata.tables[name]
+        children[name] = (await connection.execute(_of_run(table, tenant, run_id))).mappings().all()
+    return next(iter(snapshots_of(rows, children)), None)
+
+
+def _of_run(table: Table, tenant: str, run_id: str) -> Any:
+    return select(table).where(table.c.tenant == tenant, table.c.run_id == run_id)
+
+
+async def resolve(database: Database, tenant: str, text: str) -> list[str]:
+    """Ids of the runs a person may mean: the whole id, or its last characters (at least 4). At most 5."""
+    text = text.strip().lower()
+    if len(text) < 4 or not text.replace("_", "").isalnum():
+        return []
+    literal = text.replace("_", "\\_")
+    pattern = literal if text.startswith("run_") else f"%{literal}"
+    statement = select(runs.c.id).where(runs.c.tenant == tenant, runs.c.id.like(pattern, escape="\\"))
+    async with database.read() as connection:
+        return list((await connection.execute(statement.order_by(runs.c.created_at.desc()).limit(5))).scalars())
+
+
+async def find_by_source(database: Database, tenant: str, source_key: str) -> Snapshot | None:
+    """The run a message or idempotency key started, if it did."""
+    async with database.read() as connection:
+        statement = select(runs.c.id).where(runs.c.tenant == tenant, runs.c.source_key == source_key)
+        run_id = (await connection.execute(statement)).scalar_one_or_none()
+        return None if run_id is None else await _snapshot(connection, tenant, run_id)
+
+
+async def listed(
+    database: Database,
+    tenant: str,
+    *,
+    state: RunState | None = None,
+    requester: str | None = None,
+    agent: str | None = None,
+    channel: str | None = None,
+    thread_ts: str | None = None,
+    open_only: bool = False,
+    limit: int = 50,
+) -> list[RunRow]:
+    """Runs by what is asked of them, newest first, at most `MAX_LIST`."""
+    statement = select(runs).where(runs.c.tenant == tenant)
+    asked = {"state": state, "requester": requester, "agent": agent, "channel": channel, "thread_ts": thread_ts}
+    for name, value in asked.items():
+        if value is not None:
+            statement = statement.where(runs.c[name] == value)
+    if open_only:
+        statement = statement.where(runs.c.state.not_in([str(ended) for ended in TERMINAL]))
+    statement = statement.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(min(limit, MAX_LIST))
+    async with database.read() as connection:
+        return [RunRow(**row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def stop_report_rows(database: Database, tenant: str, run_id: str) -> Sequence[Any]:
+    """What hosts reported after the run was stopped: rows of `stop_reports`."""
+    async with database.read() as connection:
+        return (await connection.execute(_of_run(stop_reports, tenant, run_id))).mappings().all()
+
+
+async def event_rows(database: Database, tenant: str, stream: str) -> Sequence[Any]:
+    """A stream's events in order: rows of `events`."""
+    statement = select(events).where(events.c.tenant == tenant, events.c.stream == stream).order_by(events.c.seq)
+    async with database.read() as connection:
+        return (await connection.execute(statement)).mappings().all()
+
+
+async def artifact(database: Database, tenant: str, artifact_id: str) -> ArtifactRow | None:
+    """One stored file of the tenant."""
+    statement = select(artifacts).where(artifacts.c.tenant == tenant, artifacts.c.id == artifact_id)
+    async with database.read() as connection:
+        row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else ArtifactRow(**row)
+
+
+async def stranded(database: Database, *, before_ms: int, limit: int) -> list[tuple[str, int]]:
+    """`(run id, wake)` of runs due for longer than that and held by nobody."""
+    statement = (
+        select(runs.c.id, runs.c.wake)
+        .where(
+            _due(before_ms),
+            runs.c.updated_at < before_ms,
+            runs.c.lease_owner.is_(None),
+            runs.c.killed_at.is_(None),
+            runs.c.state.in_([str(state) for state in DRIVEN]),
+        )
+        .order_by(runs.c.due_at)
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [(row.id, row.wake) for row in await connection.execute(statement)]
+
+
+@dataclass(frozen=True)
+class OpenStop:
+    """A stopped run this host has to speak about."""
+
+    tenant: str
+    run_id: str
+    killed_fence: int
+    workers: frozenset[str]
+    """Who had an attempt of it under way here: each will speak for itself while it lives."""
+
+
+async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
+    """Stopped runs that worked on this host, whose stop is not proved yet and about which this host has not spoken."""
+    spoken = (
+        select(stop_reports.c.run_id)
+        .where(
+            stop_reports.c.tenant == runs.c.tenant,
+            stop_reports.c.run_id == runs.c.id,
+            stop_reports.c.host == host,
+            stop_reports.c.killed_fence == runs.c.killed_fence,
+            stop_reports.c.remaining == 0,
+        )
+        .exists()
+    )
+    statement = (
+        select(runs.c.tenant, runs.c.id, runs.c.killed_fence, call_attempts.c.worker, call_attempts.c.status)
+        .join(call_attempts, and_(call_attempts.c.tenant == runs.c.tenant, call_attempts.c.run_id == runs.c.id))
+        .where(runs.c.killed_at.is_not(None), runs.c.stop_confirmed_at.is_(None), call_attempts.c.host == host, ~spoken)
+        .order_by(runs.c.killed_at)
+        .limit(MAX_LIST)
+    )
+    found: dict[tuple[str, str], tuple[int, set[str]]] = {}
+    async with database.read() as connection:
+        for row in await connection.execute(statement):
+            _, open_workers = found.setdefault((row.tenant, row.id), (row.killed_fence, set()))
+            if row.status is None:
+                open_workers.add(row.worker)
+    return [OpenStop(tenant, run_id, fence, frozenset(names)) for (tenant, run_id), (fence, names) in found.items()]
+
+
+async def killed_among(database: Database, run_ids: Sequence[str]) -> list[str]:
+    """Which of these runs somebody has stopped."""
+    statement = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.killed_at.is_not(None))
+    async with database.read() as connection:
+        return list((await connection.execute(statement)).scalars())
+
+
+async def hosts_of(database: Database, tenant: str, run_id: str) -> list[str]:
+    """Every host that ever started a call of a run."""
+    statement = (
+        select(call_attempts.c.host)
+        .where(call_attempts.c.tenant == tenant, call_attempts.c.run_id == run_id, call_attempts.c.host.is_not(None))
+        .distinct()
+        .order_by(call_attempts.c.host)
+    )
+    async with database.read() as connection:
+        return list((await connection.execute(statement)).scalars())
+
+
+def _due(now_ms: int) -> ColumnElement[bool]:
+    return or_(runs.c.due_at <= now_ms, runs.c.due_at > now_ms + LONGEST_PAUSE_MS)
+
+
+async def any_due(database: Database, now_ms: int) -> bool:
+    """Whether a worker asking for work might get some; a read, so that idle workers do not queue for the write lock."""
+    statement = select(runs.c.id).where(_due(now_ms), runs.c.killed_at.is_(None)).limit(1)
+    async with database.read() as connection:
+        return (await connection.execute(statement)).first() is not None
