@@ -1,0 +1,89 @@
+"""Which playbook a message asks for.
+
+A first word that names a playbook runs it; otherwise the channel's own; otherwise a sentence says what there is. What
+the rest of the message means is the playbook's business.
+"""
+
+from dataclasses import dataclass
+
+from core.config.load import Config
+from core.nearest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where somebody asks; both are needed because contracts may be written with either."""
+
+    id: str
+    name: str
+    """With or without `#`; empty for a direct message."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The playbook to run."""
+
+    agent: str
+    rest: str
+    """The message without the playbook's name, trimmed."""
+    hint: str = ""
+    """Empty if the person named it. Otherwise a sentence to add when the rest makes no sense to it: perhaps another
+    playbook was meant."""
+
+
+@dataclass(frozen=True)
+class UnknownAgent:
+    """Nothing runs; `sentence` is for the person."""
+
+    sentence: str
+
+
+def choose(config: Config, channel: Channel | None, text: str) -> Chosen | UnknownAgent:
+    """Pick the playbook for a message that had our mention removed.
+
+    Args:
+        channel: `None` on the command line, where the first word must name a playbook.
+    """
+    word, rest = _first_word(text)
+    name = word.casefold().rstrip(":,")
+    if name in config.playbooks:
+        return Chosen(name, rest)
+    default = _default(config, channel)
+    if default is not None:
+        return Chosen(default, text.strip(), hint=_hint(config, word, default))
+    if not config.playbooks:
+        return UnknownAgent(f"There is no playbook yet. Add one under `playbooks` in {config.path.name}.")
+    if not word:
+        return UnknownAgent(f"Say what to run. {_listing(config)}")
+    return UnknownAgent(
+        f"There is no playbook `{_safe(word)}`. {did_you_mean(name, config.playbooks, noun='Playbooks')}"
+    )
+
+
+def _default(config: Config, channel: Channel | None) -> str | None:
+    if channel is None:
+        return None
+    by_id = config.channels.get(channel.id)
+    by_name = config.channels.get(f"#{channel.name.removeprefix('#')}")
+    contract = by_id if by_id is not None else by_name
+    return contract.agent if contract is not None else None
+
+
+def _hint(config: Config, word: str, default: str) -> str:
+    others = [name for name in config.playbooks if name != default]
+    if not word or not others:
+        return ""
+    return f"If you meant another playbook, begin with its name. {did_you_mean(word, others, noun='There are')}"
+
+
+def _listing(config: Config) -> str:
+    return did_you_mean("", config.playbooks, noun="Playbooks")
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    parts = text.strip().split(maxsplit=1)
+    return (parts[0] if parts else ""), (parts[1].strip() if len(parts) > 1 else "")
+
+
+def _safe(word: str) -> str:
+    return "".join(each for each in word[:40] if each.isprintable() and each != "`")

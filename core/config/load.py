@@ -1,0 +1,177 @@
+"""Reading the operator's file and the playbooks it names into one frozen `Config`.
+
+Playbooks stay documents here: `core.planners.playbook` compiles them, because configuration lies below planners.
+Watching the file for changes is the caller's work; a file that cannot be used raises and changes nothing.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from core.config.document import Document, canonical_json, parse_document, read_document
+from core.config.fields import validated
+from core.config.models import ChannelContract, ConfigFile, Limits, Person, Sandbox, SecretReference, ToolWord
+from core.config.problems import ConfigProblems, Problem
+from core.nearest import did_you_mean
+
+_UNLISTED = ToolWord()
+
+
+@dataclass(frozen=True)
+class PlaybookSource:
+    """A playbook as written: named and placed, not yet understood."""
+
+    name: str
+    document: Document
+
+    @property
+    def text(self) -> str:
+        """What a run pins: the playbook as canonical JSON, which `compile_pinned` reads back."""
+        return self.document.canonical()
+
+    @property
+    def digest(self) -> str:
+        return _sha256(self.text)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One state of the operator's file."""
+
+    path: Path
+    digest: str
+    """`sha256:…` of the canonical content, playbook files included: comments and layout do not count."""
+    principals: Mapping[str, Person]
+    channels: Mapping[str, ChannelContract]
+    tools: Mapping[str, ToolWord]
+    sandbox: Sandbox
+    limits: Limits
+    secrets: Mapping[str, SecretReference]
+    """Where each secret is; a relative `file` is relative to the directory of `path`. See `redaction.py`."""
+    playbooks: Mapping[str, PlaybookSource]
+    """By name, in the order of the file."""
+
+    def tool(self, name: str) -> ToolWord:
+        """The operator's word on a tool; one that is not listed has no tier and is `opaque`."""
+        return self.tools.get(name, _UNLISTED)
+
+    @property
+    def policy_text(self) -> str:
+        """What decides whether a call may run, as runs pin it: the word on every tool, as canonical JSON."""
+        return canonical_json({name: word.model_dump() for name, word in self.tools.items()})
+
+    @property
+    def policy_digest(self) -> str:
+        """`sha256:…` of `policy_text`."""
+        return _sha256(self.policy_text)
+
+
+def load_config(path: Path) -> Config:
+    """Read the file at `path` and the playbook files it names.
+
+    Raises:
+        ConfigProblems: with every mistake of every file.
+    """
+    return _config(path, read_document(path))
+
+
+def parse_config(data: bytes, *, path: Path) -> Config:
+    """Read bytes as if they stood at `path`, which need not exist; raises as `load_config` does."""
+    return _config(path, parse_document(data, file=str(path)))
+
+
+def _config(path: Path, document: Document) -> Config:
+    problems: list[Problem] = []
+    content: ConfigFile | None = None
+    try:
+        content = validated(ConfigFile, document, without=("playbooks",))
+    except ConfigProblems as error:
+        problems += error.problems
+    playbooks = _playbooks(path, document, problems)
+    if content is not None:
+        problems += _unknown_agents(document, content, playbooks)
+    if problems or content is None:
+        raise ConfigProblems(problems)
+    plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}
+    return Config(
+        path=path,
+        digest=_sha256(canonical_json(plain)),
+        principals=MappingProxyType(content.principals),
+        channels=MappingProxyType(content.channels),
+        tools=MappingProxyType(content.tools),
+        sandbox=content.sandbox,
+        limits=content.limits,
+        secrets=MappingProxyType(content.secrets),
+        playbooks=MappingProxyType(playbooks),
+    )
+
+
+def _playbooks(path: Path, document: Document, problems: list[Problem]) -> dict[str, PlaybookSource]:
+    root = document.root.value
+    node = root.get("playbooks") if isinstance(root, Mapping) else None
+    if node is None:
+        return {}
+    if not isinstance(node.value, tuple):
+        what = "`playbooks` is a list."
+        problems.append(document.problem(["playbooks"], what, "Begin each playbook with `- name: …` or `- file: …`."))
+        return {}
+    found: dict[str, PlaybookSource] = {}
+    for index in range(len(node.value)):
+        try:
+            source = _playbook(path, document.part(["playbooks", index]))
+        except ConfigProblems as error:
+            problems += error.problems
+            continue
+        if first := found.get(source.name):
+            line = first.document.root.line
+            what = f"There are two playbooks named `{source.name}`; the first is at {first.document.file}:{line}."
+            problems.append(source.document.problem(["name"], what, "Rename one of them."))
+            continue
+        found[source.name] = source
+    return found
+
+
+def _playbook(path: Path, entry: Document) -> PlaybookSource:
+    fields = entry.root.value
+    if not isinstance(fields, Mapping):
+        raise ConfigProblems([entry.problem([], "This is not a playbook.", "Write `- name: …` or `- file: …`.")])
+    if "file" in fields:
+        name = fields["file"].value
+        if not isinstance(name, str) or not name:
+            raise ConfigProblems([entry.problem(["file"], "`file` is a path.", "Write `- file: playbooks/name.yml`.")])
+        if len(fields) > 1:
+            remedy = "Keep `file` alone here, or write the playbook out without it."
+            raise ConfigProblems([entry.problem([], "A playbook read from a file has no other fields here.", remedy)])
+        shown = path.parent / name
+        try:
+            entry = read_document(shown, shown_as=str(shown))
+        except ConfigProblems as error:
+            if error.problems[0].line == 0:
+                raise ConfigProblems(
+                    [entry.problem(["file"], f"{shown}: {each.what}", each.remedy) for each in error.problems]
+                ) from None
+            raise
+        fields = entry.root.value
+    written = fields.get("name") if isinstance(fields, Mapping) else None
+    if written is None or not isinstance(written.value, str) or not written.value:
+        remedy = "Begin it with `name: …`: small letters, digits and dashes."
+        raise ConfigProblems([entry.problem(["name"] if written else [], "This playbook has no name.", remedy)])
+    return PlaybookSource(written.value, entry)
+
+
+def _unknown_agents(document: Document, content: ConfigFile, playbooks: Mapping[str, PlaybookSource]) -> list[Problem]:
+    return [
+        document.problem(
+            ["channels", channel, "agent"],
+            f"There is no playbook `{contract.agent}`.",
+            did_you_mean(contract.agent, playbooks, noun="Playbooks") or "Add one under `playbooks`.",
+        )
+        for channel, contract in content.channels.items()
+        if contract.agent is not None and contract.agent not in playbooks
+    ]
+
+
+def _sha256(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

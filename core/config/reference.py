@@ -1,0 +1,133 @@
+"""The reference page of the environment and of banksman.yml, written from what the code accepts.
+
+`python -m core.config.reference` prints it; a test compares it with docs/reference/config.md. The tables serve the page
+on playbooks too (`core.planners.reference`).
+"""
+
+import sys
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import AfterValidator, BaseModel
+from pydantic.fields import FieldInfo
+
+from core.config import models
+from core.config.fields import Bounds, Kind
+from core.config.quantities import duration_text, size_text
+from core.config.settings import VARIABLES
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("principals.<name>", models.Person),
+    ("channels.<channel>", models.ChannelContract),
+    ("tools.<tool>", models.ToolWord),
+    ("sandbox", models.Sandbox),
+    ("limits", models.Limits),
+    ("secrets.<NAME>", models.SecretReference),
+)
+
+_HEAD = """# Configuration
+
+Two places say how Banksman behaves: the environment says where things are and which keys open them, and the operator's
+file says what the system does. Both are read once, at start; every mistake is reported at once, with its place and what
+to write instead. This page is written from the code: `python -m core.config.reference` prints it.
+"""
+
+_ENVIRONMENT = """
+## Environment
+
+An empty value counts as unset. Relative paths are relative to the directory the process starts in. A name that begins
+with `BANKSMAN_` and is not listed here is an error.
+"""
+
+_FILE = """
+## banksman.yml
+
+A file in YAML 1.2, at most 1 MB. So that nobody reads it differently from us, some of YAML is refused: duplicate keys,
+anchors, aliases, merge keys, tags, directives, further documents, and words that other versions read as something else
+(`yes`, `012`, `1:30`, `2026-01-31`): quote those. Numbers with a fraction are refused as well: write amounts as text.
+Durations and sizes carry their unit: `250ms`, `60s`, `1h30m`; `50MB` is 50,000,000 bytes, `1GiB` is 1,073,741,824.
+
+Every field may be left out. Fields that are not listed here are errors.
+"""
+
+_PLAYBOOKS = (
+    "| `playbooks` | a list: each a playbook (`- name: …`) or the file that holds one (`- file: path`, relative to "
+    "this file) | empty | What people can run; see [playbooks](../guides/playbooks.md). |"
+)
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD, _ENVIRONMENT, "\n", *_environment_table(), _FILE, "\n"]
+    parts += [*table(models.ConfigFile), f"{_PLAYBOOKS}\n"]
+    for heading, model in SECTIONS:
+        parts += [f"\n### `{heading}`\n\n{model.__doc__}\n\n", *table(model)]
+    return "".join(parts)
+
+
+def table(model: type[BaseModel]) -> Iterator[str]:
+    """The fields of a model as the rows of a Markdown table."""
+    yield "| field | value | default | meaning |\n|---|---|---|---|\n"
+    for name, field in model.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        cells = (f"`{field.alias or name}`", _value(field), _default(name, field), meaning)
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _environment_table() -> Iterator[str]:
+    yield "| variable | value | default | meaning |\n|---|---|---|---|\n"
+    for variable in VARIABLES:
+        yield f"| `{variable.name}` | {variable.unit} | {variable.default} | {variable.sentence} |\n"
+
+
+def _value(field: FieldInfo) -> str:
+    text = _kind(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+    low, high = None, None
+    for each in field.metadata:
+        low = each.ge if isinstance(each, Ge) else low
+        high = each.le if isinstance(each, Le) else high
+    return f"{text} from {low:,} to {high:,}" if low is not None and high is not None else text
+
+
+def _kind(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        found = [each.text for each in metadata if isinstance(each, Kind)]
+        text = found[-1] if found else _kind(inner)
+        bounds = [each.func for each in metadata if isinstance(each, AfterValidator)]
+        return "".join([text, *(f", {each}" for each in bounds if isinstance(each, Bounds))])
+    arguments, origin = get_args(annotation), get_origin(annotation)
+    if origin is types.UnionType or origin is Union:
+        return _kind(next(each for each in arguments if each is not type(None)))
+    if origin is Literal:
+        return ", ".join(f"`{each}`" for each in arguments)
+    if origin is tuple:
+        return f"a list of {_kind(arguments[0])}"
+    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return "fields by name" if origin is dict else "fields"
+    return "a value of its type"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    match value:
+        case None | () | "":
+            return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case int() if name.endswith("_ms"):
+            return f"`{duration_text(value)}`"
+        case int() if name.endswith("_bytes"):
+            return f"`{size_text(value)}`"
+        case int() | str():
+            return f"`{value}`"
+        case _:
+            return "empty" if not isinstance(value, BaseModel) else "as below"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
