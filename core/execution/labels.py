@@ -1,0 +1,109 @@
+"""The label of a call: how it is written on its processes, and how those are found and ended by it.
+
+The supervisor carries the label on its command line and in its environment, the program in its environment, and the
+call's cgroup in its name. Finding by label is for those who did not start the call (the reaper, tests, a worker whose
+supervisor was killed); the supervisor itself ends its own children without asking this file.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from urllib.parse import quote, unquote
+
+from core.execution.base import CallLabel
+from core.execution.processes import PROC, Process, descendants, send, table
+
+VARIABLE = "BANKSMAN_CALL"
+
+
+def encode(label: CallLabel) -> str:
+    """Write a label as `tenant/run/call/fence`; characters that could be mistaken are percent-encoded."""
+    parts = (label.tenant, label.run_id, label.call_id)
+    return "/".join([*(quote(part, safe="") for part in parts), str(label.fence)])
+
+
+def decode(text: str) -> CallLabel | None:
+    """Read a label back; `None` if `text` is not one."""
+    parts = text.split("/")
+    if len(parts) != 4 or not parts[3].isdecimal():
+        return None
+    tenant, run_id, call_id = (unquote(part) for part in parts[:3])
+    return CallLabel(tenant, run_id, call_id, int(parts[3]))
+
+
+def label_of(pid: int) -> CallLabel | None:
+    """Read the label a process was started with; `None` if it has none, or is gone or hidden from us."""
+    prefix = f"{VARIABLE}=".encode()
+    for source in ("environ", "cmdline"):
+        try:
+            with open(f"{PROC}/{pid}/{source}", "rb") as file:  # noqa: PTH123
+                entries = file.read().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        for entry in entries:
+            if entry.startswith(prefix):
+                return decode(entry[len(prefix) :].decode(errors="replace"))
+    return None
+
+
+def labelled(*, run_id: str | None = None, call: CallLabel | None = None) -> dict[Process, CallLabel]:
+    """Find the living processes of calls on this host, with the label of each.
+
+    A process without a label of its own (it may have cleared its environment) has the label of the nearest ancestor
+    that has one: the supervisor is a subreaper, so nothing of a call has any other ancestor while it lives.
+
+    Args:
+        run_id: Only those of this run.
+        call: Only those of this call, fence included.
+    """
+    processes = table()
+    found: dict[Process, CallLabel] = {}
+    for process in processes.values():
+        label = label_of(process.pid) if process.alive else None
+        if label is not None:
+            found[process] = label
+    for ancestor, label in list(found.items()):
+        for process in descendants(ancestor.pid, processes):
+            if process.alive:
+                found.setdefault(process, label)
+    return {
+        process: label
+        for process, label in found.items()
+        if (run_id is None or label.run_id == run_id) and (call is None or label == call)
+    }
+
+
+def end_call(call: CallLabel, *, within_s: float = 5.0) -> int:
+    """End what a call has running, and wait until nothing is left; blocking.
+
+    The supervisor is ended last, and only if it does not end by itself within a second (it may be stopped): as long as
+    it lives, none of its descendants can lose itself among other processes.
+
+    Returns:
+        How many processes were ended.
+
+    Raises:
+        TimeoutError: Something of the call is still alive after `within_s`.
+    """
+    began_s = time.monotonic()
+    ended: set[Process] = set()
+    while left := labelled(call=call):
+        waited_s = time.monotonic() - began_s
+        tree = [process for process in left if not _is_supervisor(process)]
+        for process in tree or (left if waited_s > 1 else ()):
+            if send(process, signal.SIGKILL):
+                ended.add(process)
+        if waited_s > within_s:
+            raise TimeoutError(f"{len(left)} processes of the call {encode(call)!r} are still alive")
+        time.sleep(0.01)
+    return len(ended)
+
+
+def _is_supervisor(process: Process) -> bool:
+    """Supervisors alone carry the label on their command line."""
+    try:
+        with open(f"{PROC}/{process.pid}/cmdline", "rb") as file:  # noqa: PTH123
+            return f"\0{VARIABLE}=".encode() in file.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
