@@ -1,0 +1,207 @@
+"""Drive one attempt of one tool call: the stored envelope in, a verified end out.
+
+The stored bytes are parsed and nothing else is executed. Files a tool leaves behind are durable and verified before the
+end says so; every text on its way into the database passes the redactor. Nothing here writes a row.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.artifacts import ObjectStore
+from core.crashpoints import crashpoint
+from core.errors import BanksmanError, RetryableError
+from core.execution.base import CallLabel, Environment
+from core.ids import Ids
+from core.record.rows import CallRow, Snapshot
+from core.runs.retries import Retries
+from core.runs.steps import CallEnd, Stored
+from core.runs.toolbox import DeclaredTool, Toolbox
+from core.secrets import Redactor
+from core.tools.base import Produced, ToolContext, ToolResult
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 15.0
+"""How long past its timeout a tool may take to report before its outcome counts as unknown."""
+
+_CHUNK_BYTES = 1 << 20
+_OPAQUE = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
+"""Kinds whose bytes hold no readable text; changing any of them would break the file."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What a run may keep."""
+
+    artifact_bytes: int = 50_000_000
+    run_bytes: int = 200_000_000
+    run_files: int = 200
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything an attempt works with; the same for every call of a worker."""
+
+    toolbox: Toolbox
+    environment: Environment
+    tool_environment: Path
+    objects: ObjectStore
+    redactor: Redactor
+    scratch: Path
+    caps: Caps
+    ids: Ids
+    retries: Retries
+    attempts: int = 4
+    """Attempts of one call, the first included."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """How an attempt ended, before anybody decided whether to repeat it."""
+
+    end: CallEnd
+    retry_after_s: float | None = None
+    """What the other side asked for."""
+    processes_ended: int = 0
+    """Processes that were still alive at the end and had to be ended."""
+
+
+async def perform(snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyncio.Event, bench: Bench) -> Attempted:
+    """Run the attempt and return how it ended; raises only `asyncio.CancelledError`."""
+    declared = bench.toolbox.find(call.tool)
+    if declared is None or declared.digest != call.tool_digest:
+        changed = f"The tool `{call.tool}` changed after this step was planned."
+        return Attempted(not_started(call, changed))
+    scratch = bench.scratch / f"{call.id}-{call.attempts}-{snapshot.run.fence}"
+    try:
+        crashpoint("CP13")
+        result = await _attempt(snapshot, call, declared, workspace, scratch, kill, bench)
+        crashpoint("CP15")
+        end = await _end(snapshot, result, bench)
+        return Attempted(end, result.retry_after_s, result.processes_ended)
+    finally:
+        if scratch.exists():
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def not_started(call: CallRow, why: str) -> CallEnd:
+    """This attempt cannot begin. Whether the call failed depends on what earlier attempts may have done."""
+    return CallEnd("failed" if call.attempts == 1 or call.recovery == "pure" else "unknown", {}, error=why)
+
+
+def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int, boot_ms: int) -> CallEnd:
+    """Decide whether this end may be repeated, and when.
+
+    Args:
+        now_ms: Wall clock, for the lifetime of the idempotency key.
+        boot_ms: A clock that never jumps, for the retry budget and the breaker.
+    """
+    end = attempted.end
+    bench.retries.record(call.tool, ok=end.status == "succeeded", now_ms=boot_ms)
+    repeatable = call.recovery in ("pure", "idempotent")
+    if call.idem_valid_until is not None and now_ms >= call.idem_valid_until:
+        repeatable = False
+    safe = end.status == "failed-safe" or (end.status == "unknown" and repeatable)
+    delay = None
+    if safe and call.attempts < bench.attempts:
+        asked = attempted.retry_after_s
+        delay = bench.retries.delay_ms(call.tool, attempt=call.attempts, retry_after_s=asked, now_ms=boot_ms)
+    if delay is None and end.status == "unknown" and call.recovery == "pure":
+        # It has no effect anybody could look for, so not knowing how it ended is having failed.
+        return replace(end, status="failed")
+    return replace(end, retry_in_ms=delay)
+
+
+async def _attempt(
+    snapshot: Snapshot,
+    call: CallRow,
+    declared: DeclaredTool,
+    workspace: Path,
+    scratch: Path,
+    kill: asyncio.Event,
+    bench: Bench,
+) -> ToolResult:
+    timeout_s = call.timeout_ms / 1000
+    try:
+        args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
+    except BanksmanError as error:
+        return ToolResult("failed", error=error.user_text)
+    context = ToolContext(
+        label=CallLabel(call.tenant, call.run_id, call.id, snapshot.run.fence),
+        idempotency_key=call.idem_key,
+        workspace=workspace,
+        environment=bench.environment,
+        tool_environment=bench.tool_environment,
+        scratch_path=scratch,
+        timeout_s=timeout_s,
+        kill=kill,
+    )
+    try:
+        async with asyncio.timeout(timeout_s + GRACE_S):
+            return await declared.tool.perform(args, context)
+    except TimeoutError:
+        return ToolResult("unknown", error=f"it did not answer within {timeout_s + GRACE_S:.0f} s")
+    except RetryableError as error:
+        return ToolResult("failed-safe", error=error.user_text, retry_after_s=error.retry_after_s)
+    except BanksmanError as error:
+        return ToolResult("failed", error=error.user_text)
+    except Exception as error:
+        # A tool that raises has told us nothing about what it did.
+        log.exception("a tool raised", extra={"action": "tool_raised", "tool": call.tool, "call": call.id})
+        return ToolResult("unknown", error=f"it stopped with an internal error ({type(error).__name__})")
+
+
+async def _end(snapshot: Snapshot, result: ToolResult, bench: Bench) -> CallEnd:
+    try:
+        out = bench.redactor.redact_json(_clean(dict(result.out)))
+        error = None if result.error is None else bench.redactor.redact_text(_clean(result.error))
+        stored = await _store(snapshot, result.produced, bench)
+    except RetryableError as failure:
+        # The effect may be there while its file is not: success without its artifacts is impossible.
+        return CallEnd("unknown", {}, error=failure.user_text)
+    except BanksmanError as failure:
+        return CallEnd("failed", {}, error=failure.user_text)
+    return CallEnd(result.status, out, stored, error)
+
+
+async def _store(snapshot: Snapshot, produced: tuple[Produced, ...], bench: Bench) -> tuple[Stored, ...]:
+    kept = [artifact for artifact in snapshot.artifacts if artifact.role == "output"]
+    room = bench.caps.run_bytes - sum(artifact.size for artifact in kept)
+    if len(kept) + len(produced) > bench.caps.run_files:
+        raise BanksmanError(f"A run may keep {bench.caps.run_files} files. Put them into one archive or keep fewer.")
+    stored = []
+    for item in produced:
+        cap = min(bench.caps.artifact_bytes, room)
+        source = item.path if item.media_type.startswith(_OPAQUE) else _redacted(item.path, bench.redactor)
+        done = await bench.objects.put(source, cap_bytes=cap)
+        room -= done.size
+        name = bench.redactor.redact_text(item.name)
+        stored.append(Stored(bench.ids.artifact(), name, done.sha256, done.size, item.media_type))
+    return tuple(stored)
+
+
+async def _redacted(path: Path, redactor: Redactor) -> AsyncIterator[bytes]:
+    stream = redactor.stream()
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield await asyncio.to_thread(stream.feed, chunk)
+    yield await asyncio.to_thread(stream.finish)
+
+
+def _clean(value: Any) -> Any:
+    """Make a tool's answer storable: NUL and half characters become the replacement character."""
+    match value:
+        case str():
+            return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        case Mapping():
+            return {str(key): _clean(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_clean(item) for item in value]
+        case _:
+            return value

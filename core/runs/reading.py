@@ -1,0 +1,168 @@
+"""Read models of runs, loaded: what cards, lists, the CLI and its JSON show."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from core.planners.base import PlanStep
+from core.record.rows import ArtifactRow, RunRow, Snapshot
+from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.views import (
+    ActionView,
+    ApprovalView,
+    ArtifactView,
+    EventView,
+    RunLine,
+    RunView,
+    StopView,
+    VoteView,
+)
+from core.store import runs
+from core.store.session import Database
+
+
+async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
+    """The run as people see it."""
+    found = await runs.snapshot(database, tenant, run_id)
+    if found is None:
+        return None
+    if found.run.killed_at is None:
+        return _view(found, (), ())
+    reports = await runs.stop_report_rows(database, tenant, run_id)
+    return _view(found, reports, await runs.hosts_of(database, tenant, run_id))
+
+
+async def lines(
+    database: Database,
+    tenant: str,
+    *,
+    state: RunState | None = None,
+    requester: str | None = None,
+    open_only: bool = False,
+    limit: int = 50,
+) -> list[RunLine]:
+    """A list of runs, newest first."""
+    found = await runs.listed(database, tenant, state=state, requester=requester, open_only=open_only, limit=limit)
+    return [line(row) for row in found]
+
+
+async def log(database: Database, tenant: str, run_id: str) -> list[EventView]:
+    """A run's events in order."""
+    return [_event(row) for row in await runs.event_rows(database, tenant, run_id)]
+
+
+def artifact_view(row: ArtifactRow) -> ArtifactView:
+    """A stored file as people see it."""
+    role = row.role if row.role in ("input", "output") else "context"
+    return ArtifactView(row.id, row.name, row.sha256, row.size, row.media_type, role)  # type: ignore[arg-type]
+
+
+def line(row: RunRow) -> RunLine:
+    """A run as one row of a list."""
+    return RunLine(
+        id=row.id,
+        state=row.run_state,
+        agent=row.agent,
+        requester=row.requester,
+        channel=row.channel,
+        thread_ts=row.thread_ts,
+        created_at_ms=row.created_at,
+        updated_at_ms=row.updated_at,
+        blocked_reason=BlockedReason(row.blocked_reason) if row.blocked_reason else None,
+        cost_micro_usd=row.cost_micro_usd,
+    )
+
+
+def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunView:
+    run = found.run
+    return RunView(
+        id=run.id,
+        tenant=run.tenant,
+        state=run.run_state,
+        agent=run.agent,
+        agent_digest=run.agent_digest,
+        text=run.text,
+        requester=run.requester,
+        requester_slack=run.requester_slack,
+        team=run.team,
+        channel=run.channel,
+        thread_ts=run.thread_ts,
+        created_at_ms=run.created_at,
+        updated_at_ms=run.updated_at,
+        ended_at_ms=run.ended_at,
+        version=run.version,
+        blocked_reason=BlockedReason(run.blocked_reason) if run.blocked_reason else None,
+        blocked_detail=run.blocked_detail,
+        outcome=run.outcome,
+        plan=tuple(PlanStep(**step) for step in json.loads(run.plan_json)),
+        actions=tuple(
+            ActionView(
+                id=call.id,
+                step=call.step,
+                tool=call.tool,
+                tier=call.tier,
+                recovery=call.recovery,
+                digest=call.action_digest,
+                status=CallStatus(call.status),
+                attempts=call.attempts,
+                idempotency_key=call.idem_key,
+                error=call.error,
+            )
+            for call in found.calls
+        ),
+        approvals=tuple(
+            ApprovalView(
+                id=approval.id,
+                action_id=approval.call_id,
+                digest=approval.action_digest,
+                status=approval.status,
+                quorum=approval.quorum,
+                votes=tuple(
+                    VoteView(vote.voter, "approve" if vote.decision == "approve" else "deny", vote.at, vote.seen_digest)
+                    for vote in found.votes
+                    if vote.approval_id == approval.id
+                ),
+                expires_at_ms=approval.expires_at,
+            )
+            for approval in found.approvals
+        ),
+        artifacts=tuple(artifact_view(row) for row in found.artifacts),
+        stop=_stop(found, reports, hosts),
+        sandbox=run.sandbox,
+        cost_micro_usd=run.cost_micro_usd,
+        steps=run.steps,
+    )
+
+
+def _stop(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> StopView | None:
+    run = found.run
+    if run.killed_at is None:
+        return None
+    clear = {report["host"] for report in reports if not report["remaining"]}
+    waiting = [] if run.stop_confirmed_at is not None else [host for host in hosts if host not in clear]
+    return StopView(
+        requested_at_ms=run.killed_at,
+        confirmed_at_ms=run.stop_confirmed_at,
+        by=run.killed_by or "",
+        reason=run.kill_reason or "",
+        processes_ended=sum(report["ended"] for report in reports),
+        in_flight=run.kill_in_flight,
+        unconfirmed_hosts=tuple(waiting),
+    )
+
+
+def _event(row: Any) -> EventView:
+    return EventView(
+        seq=row["seq"],
+        at_ms=row["at"],
+        type=row["type"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        actor=f"{row['actor_kind']}:{row['actor_id']}",
+        model_version=row["model_version"],
+        policy_version=row["policy_version"],
+        fence=row["fence"],
+        evidence=tuple(json.loads(row["evidence"])),
+        hash=row["hash"],
+        prev_hash=row["prev_hash"],
+    )

@@ -1,0 +1,34 @@
+"""A call found `started` when a run is claimed: whoever ran it is gone, so what may be done about it?
+
+Decided by recovery class alone (PROTOCOL 2.8): pure and idempotent calls are repeated under the same key, reconcilable
+ones ask their probe, opaque ones are never repeated by themselves.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.record.rows import CallRow
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What to do with the call."""
+
+    do: Literal["repeat", "unknown", "failed"]
+    why: str
+
+
+def recover(call: CallRow, *, now_ms: int, most_attempts: int) -> Recovery:
+    """Decide what an interrupted call of this class needs."""
+    match call.recovery:
+        case "pure" if call.attempts >= most_attempts:
+            return Recovery("failed", f"it was interrupted {call.attempts} times")
+        case "idempotent" if call.attempts >= most_attempts:
+            # Not "failed": any of those attempts may have done it.
+            return Recovery("unknown", f"it was interrupted {call.attempts} times")
+        case "idempotent" if call.idem_valid_until is not None and now_ms >= call.idem_valid_until:
+            return Recovery("unknown", "its idempotency key is too old to repeat it safely")
+        case "pure" | "idempotent":
+            return Recovery("repeat", "the worker that ran it is gone")
+        case _:
+            return Recovery("unknown", "the worker that ran it is gone, and it is not declared safe to repeat")

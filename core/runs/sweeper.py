@@ -1,0 +1,76 @@
+"""The sweeper: what must happen even if whoever should have done it is gone.
+
+A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
+that are due and nobody holds are rung for again, rows of dead workers go, half-written files go. Works without Redis;
+then it only reads.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+
+from core.artifacts import ObjectStore
+from core.clock import Clock
+from core.crashpoints import crashpoint
+from core.queue import Doorbell
+from core.store import runs, workers
+from core.store.session import Database
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+LEAD_S = 30.0
+
+_LATE_MS = 3_000
+_BATCH = 200
+_DEAD_WORKER_MS = 60_000
+_TEMP_AGE_S = 3_600.0
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one pass did."""
+
+    rung: int
+    workers: int
+    temp_files: int
+
+
+class Sweeper:
+    """One process' candidate for the duty."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, objects: ObjectStore, clock: Clock, *, owner: str, boot_id: str
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._objects = objects
+        self._clock = clock
+        self._owner = owner
+        self._boot_id = boot_id
+
+    async def tick(self) -> Swept | None:
+        """Make one pass if this process leads; `None` = another one does."""
+        boot_ms = self._clock.boot_ms()
+        lease_ms = int(LEAD_S * 1000)
+        if not await workers.lead(self._database, "sweeper", self._owner, boot_ms=boot_ms, lease_ms=lease_ms):
+            return None
+        crashpoint("CP24")
+        rung = 0
+        for run_id, wake in await runs.stranded(
+            self._database, before_ms=self._clock.wall_ms() - _LATE_MS, limit=_BATCH
+        ):
+            await self._doorbell.ring(run_id, wake)
+            rung += 1
+        gone = await workers.sweep_dead(
+            self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
+        )
+        temp = await self._objects.sweep_temp(_TEMP_AGE_S)
+        if rung or gone or temp:
+            log.info("swept", extra={"action": "swept", "rung": rung, "workers": gone, "temp_files": temp})
+        return Swept(rung, gone, temp)
+
+
+def next_pass_s() -> float:
+    """Seconds until the next pass, spread so that processes do not march in step."""
+    return EVERY_S * random.uniform(0.8, 1.2)

@@ -1,0 +1,270 @@
+"""Read models: a run as people and scripts see it, free of rows and sessions.
+
+Cards, the CLI and the JSON of the outside contract are all rendered from these values, so they cannot disagree. Loading
+them is `core.store`'s work; wording them is the surface's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.clock import rfc3339
+from core.planners.base import PlanStep
+from core.record.states import BlockedReason, CallStatus, RunState
+
+
+@dataclass(frozen=True)
+class ActionView:
+    """One tool call."""
+
+    id: str
+    step: str
+    tool: str
+    tier: str
+    recovery: str
+    digest: str
+    status: CallStatus
+    attempts: int
+    idempotency_key: str
+    error: str | None = None
+    """Why it failed, as a sentence; text from a tool, to be escaped wherever it is shown."""
+
+
+@dataclass(frozen=True)
+class VoteView:
+    voter: str
+    decision: Literal["approve", "deny"]
+    at_ms: int
+    seen_digest: str
+
+
+@dataclass(frozen=True)
+class ApprovalView:
+    id: str
+    action_id: str
+    digest: str
+    status: str
+    quorum: int
+    votes: tuple[VoteView, ...]
+    expires_at_ms: int
+
+
+@dataclass(frozen=True)
+class ArtifactView:
+    """A stored and verified file of a run."""
+
+    id: str
+    name: str
+    sha256: str
+    size: int
+    """Bytes."""
+    media_type: str
+    role: Literal["input", "output", "context"]
+
+
+@dataclass(frozen=True)
+class StopView:
+    """A stop that was asked for, and how far it is proved."""
+
+    requested_at_ms: int
+    confirmed_at_ms: int | None
+    by: str
+    reason: str
+    processes_ended: int
+    in_flight: int
+    """Calls that were started when the stop was committed."""
+    unconfirmed_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run, whole."""
+
+    id: str
+    tenant: str
+    state: RunState
+    agent: str
+    agent_digest: str
+    """Digest of the pinned playbook or agent text."""
+    text: str
+    """What the person asked, without the agent's name; a person's text."""
+    requester: str
+    """Principal id."""
+    requester_slack: str | None
+    """Slack user id to mention, when the requester has one."""
+    team: str | None
+    channel: str | None
+    thread_ts: str | None
+    created_at_ms: int
+    updated_at_ms: int
+    ended_at_ms: int | None
+    version: int
+    blocked_reason: BlockedReason | None
+    blocked_detail: str | None
+    """A sentence with the remedy."""
+    outcome: str | None
+    """The planner's summary, or why the run failed; text from a tool or agent."""
+    plan: tuple[PlanStep, ...]
+    actions: tuple[ActionView, ...]
+    approvals: tuple[ApprovalView, ...]
+    artifacts: tuple[ArtifactView, ...]
+    stop: StopView | None
+    sandbox: str | None
+    """Level its tools ran under, once a worker has driven it."""
+    cost_micro_usd: int = 0
+    steps: int = 0
+
+    @property
+    def duration_ms(self) -> int:
+        """From acceptance to the end, or to the last change while it runs."""
+        return (self.ended_at_ms or self.updated_at_ms) - self.created_at_ms
+
+    def line(self) -> "RunLine":
+        """The run as one row of a list."""
+        return RunLine(
+            id=self.id,
+            state=self.state,
+            agent=self.agent,
+            requester=self.requester,
+            channel=self.channel,
+            thread_ts=self.thread_ts,
+            created_at_ms=self.created_at_ms,
+            updated_at_ms=self.updated_at_ms,
+            blocked_reason=self.blocked_reason,
+            cost_micro_usd=self.cost_micro_usd,
+        )
+
+    def full_json(self) -> dict[str, Any]:
+        """The shape of `banksman show RUN --json`."""
+        run = self.line().as_json() | {
+            "team": self.team,
+            "text": self.text,
+            "blocked_detail": self.blocked_detail,
+            "outcome": self.outcome,
+            "ended_at": rfc3339(self.ended_at_ms),
+            "duration_ms": self.duration_ms,
+            "sandbox": self.sandbox,
+            "steps": self.steps,
+        }
+        return {
+            "run": run,
+            "plan": [{"id": s.id, "title": s.title, "status": s.status, "note": s.note} for s in self.plan],
+            "actions": [
+                {
+                    "id": a.id,
+                    "step": a.step,
+                    "tool": a.tool,
+                    "tier": a.tier,
+                    "recovery": a.recovery,
+                    "digest": a.digest,
+                    "status": a.status.value,
+                    "attempts": a.attempts,
+                    "idempotency_key": a.idempotency_key,
+                    "error": a.error,
+                }
+                for a in self.actions
+            ],
+            "approvals": [
+                {
+                    "id": p.id,
+                    "action_id": p.action_id,
+                    "digest": p.digest,
+                    "status": p.status,
+                    "quorum": p.quorum,
+                    "votes": [
+                        {"voter": v.voter, "decision": v.decision, "at": rfc3339(v.at_ms), "seen_digest": v.seen_digest}
+                        for v in p.votes
+                    ],
+                    "expires_at": rfc3339(p.expires_at_ms),
+                }
+                for p in self.approvals
+            ],
+            "artifacts": [
+                {
+                    "id": a.id,
+                    "name": a.name,
+                    "sha256": a.sha256,
+                    "size": a.size,
+                    "media_type": a.media_type,
+                    "role": a.role,
+                }
+                for a in self.artifacts
+            ],
+            "stop": None
+            if self.stop is None
+            else {
+                "requested_at": rfc3339(self.stop.requested_at_ms),
+                "confirmed_at": rfc3339(self.stop.confirmed_at_ms),
+                "by": self.stop.by,
+                "reason": self.stop.reason,
+                "processes_ended": self.stop.processes_ended,
+                "in_flight": self.stop.in_flight,
+                "unconfirmed_hosts": list(self.stop.unconfirmed_hosts),
+            },
+        }
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """One row of a list of runs."""
+
+    id: str
+    state: RunState
+    agent: str
+    requester: str
+    channel: str | None
+    thread_ts: str | None
+    created_at_ms: int
+    updated_at_ms: int
+    blocked_reason: BlockedReason | None
+    cost_micro_usd: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of one entry of `banksman runs --json`."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "agent": self.agent,
+            "requester": self.requester,
+            "channel": self.channel,
+            "thread_ts": self.thread_ts,
+            "created_at": rfc3339(self.created_at_ms),
+            "updated_at": rfc3339(self.updated_at_ms),
+            "blocked_reason": self.blocked_reason.value if self.blocked_reason else None,
+            "cost_micro_usd": self.cost_micro_usd,
+        }
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One line of a run's log."""
+
+    seq: int
+    at_ms: int
+    type: str
+    from_state: str | None
+    to_state: str | None
+    actor: str
+    model_version: str | None
+    policy_version: str | None
+    fence: int
+    evidence: tuple[Mapping[str, Any], ...]
+    hash: str
+    prev_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of one entry of `banksman events RUN --json`."""
+        return {
+            "seq": self.seq,
+            "at": rfc3339(self.at_ms),
+            "type": self.type,
+            "from": self.from_state,
+            "to": self.to_state,
+            "actor": self.actor,
+            "model_version": self.model_version,
+            "policy_version": self.policy_version,
+            "fence": self.fence,
+            "evidence": [dict(item) for item in self.evidence],
+            "hash": self.hash,
+            "prev_hash": self.prev_hash,
+        }

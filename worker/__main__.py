@@ -1,0 +1,33 @@
+"""`python -m worker`: a worker process."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from core.config.settings import Settings
+from core.crashpoints import arm
+from core.errors import BanksmanError
+from core.logs import start_logging
+from core.secrets import Redactor
+from worker.main import run
+from worker.wiring import assembled
+
+
+async def main() -> int:
+    """Work until told to stop; 2 when it cannot start."""
+    os.umask(0o077)
+    arm(os.environ.get("CHAOS", ""))
+    start_logging(Redactor())
+    try:
+        settings = Settings.from_env(os.environ, cwd=Path.cwd())
+        async with assembled(settings) as worker:
+            await run(worker)
+    except BanksmanError as error:
+        print(error.user_text, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,293 @@
+"""The driver: claims runs and drives their slices, a bounded number at once.
+
+Rung for by arq or found by its own poll, a run is driven the same way and under the same limit. Each slice has one
+`kill` event: set when the run was stopped, when the lease was lost or when the process must go; what is then left of
+its calls is ended, and the stop is reported.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+
+from core.clock import Clock
+from core.execution.labels import end_call, labelled
+from core.queue import Doorbell
+from core.record.changes import Decided
+from core.record.rows import Snapshot
+from core.record.states import DUE_NOW
+from core.runs import steps
+from core.runs.commands.abandon import abandon
+from core.runs.commands.confirm import CONFIRMED, confirm
+from core.runs.engine import Slice, Station
+from core.runs.leases import Lease
+from core.runs.steps import Stamp
+from core.store import runs, workers
+from core.store.lane import Claim, Target
+from core.store.workers import Renewed
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""The net under the doorbell: how late a due run can be when nobody rings."""
+
+_REMEMBERED = 4096
+
+GATHER_S = 0.0005
+"""How long rings are gathered before one claim asks for all of them."""
+
+
+@dataclass
+class _Driven:
+    snapshot: Snapshot
+    kill: asyncio.Event
+    task: asyncio.Task[None]
+    rung_again: bool = False
+    """Somebody rang while the slice was ending; what it was about may have come after the slice's last look."""
+
+
+class Driver:
+    """Everything this worker is driving."""
+
+    def __init__(self, station: Station, lease: Lease, doorbell: Doorbell, *, slots: int) -> None:
+        self._station = station
+        self._lease = lease
+        self._doorbell = doorbell
+        self._clock: Clock = station.clock
+        self._slots = slots
+        self._driving: dict[str, _Driven] = {}
+        self._rung: dict[str, asyncio.Future[bool]] = {}
+        self._claiming = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        self._gathering: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._draining = False
+        self._idle: set[tuple[str, str]] = set()
+
+    @property
+    def driving(self) -> list[tuple[str, str, int]]:
+        """`(tenant, run id, fence)` of every run under way here."""
+        return [(d.snapshot.run.tenant, run_id, d.snapshot.run.fence) for run_id, d in self._driving.items()]
+
+    async def on_ring(self, run_id: str, _wake: int) -> None:
+        """Look at a run now; returns when there is nothing left to do for it here."""
+        asked = False
+        while not asked:
+            await self._room.wait()
+            if self._draining:
+                return
+            if run_id in self._driving:
+                self._driving[run_id].rung_again = True
+                return
+            # `False` comes back when others took the room; then it waits its turn instead of being left to the poll.
+            asked = await asyncio.shield(self._again(run_id))
+        driven = self._driving.get(run_id)
+        if driven is not None:
+            # A slice outlives the ring that woke it: arq's time limit must not cut into a tool call.
+            await asyncio.wait({driven.task})
+
+    async def poll(self) -> int:
+        """Claim whatever is due and fits; the number of runs taken up."""
+        if self._draining or not self._lease.holds:
+            return 0
+        if not await runs.any_due(self._station.database, self._clock.wall_ms()):
+            return 0
+        async with self._claiming:
+            room = self._slots - len(self._driving)
+            return await self._claim(room, None) if room > 0 else 0
+
+    async def compare(self, renewed: Renewed) -> None:
+        """Act on what a renewal found: end what was lost, give back what is held and nobody drives."""
+        self.stop_lost(renewed.lost)
+        idle = {run for run in renewed.idle if run[1] not in self._driving}
+        for tenant, run_id in idle & self._idle:
+            await self._abandon(tenant, run_id, "its slice ended without giving it back")
+        self._idle = idle
+
+    def stop_lost(self, lost: list[tuple[str, str, int]]) -> None:
+        """End the slices of runs that are no longer ours; a newer slice of the same run is another matter."""
+        for _, run_id, fence in lost:
+            driven = self._driving.get(run_id)
+            if driven is not None and driven.snapshot.run.fence == fence:
+                driven.kill.set()
+
+    async def check_stopped(self, run_id: str | None = None) -> None:
+        """End what was stopped: first the slices driven here, then whatever else of a stopped run this host still
+        has.
+        """
+        if self._driving:
+            for stopped in await runs.killed_among(self._station.database, list(self._driving)):
+                if stopped in self._driving:
+                    self._driving[stopped].kill.set()
+        open_stops = await runs.unconfirmed_stops(self._station.database, self._station.host)
+        mine = [stop for stop in open_stops if run_id is None or stop.run_id == run_id]
+        if not mine:
+            return
+        alive = await self._others_alive()
+        for stop in mine:
+            if stop.run_id not in self._driving and not stop.workers & alive:
+                await self._report(stop.tenant, stop.run_id, below=stop.killed_fence, ended=0)
+
+    async def _others_alive(self) -> set[str]:
+        """Workers other than this one whose lease runs: they speak for what they drive."""
+        boot_id = self._lease.identity.boot_id
+        found = await workers.alive(self._station.database, boot_ms=self._clock.boot_ms(), boot_id=boot_id)
+        return {worker for worker, _ in found} - {self._station.worker}
+
+    async def drain(self, grace_s: float) -> None:
+        """Take up nothing more, let slices reach a step boundary for `grace_s`, then end them."""
+        self._draining = True
+        self._station.draining.set()
+        self._room.set()
+        async with self._claiming:
+            # A claim that was under way has been given back by now.
+            pass
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self._driving:
+            left_s = deadline - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                for driven in self._driving.values():
+                    driven.kill.set()
+            tasks = {driven.task for driven in self._driving.values()}
+            await asyncio.wait(tasks, timeout=max(left_s, 0) or None)
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _again(self, run_id: str) -> asyncio.Future[bool]:
+        """Have the run claimed with whatever else is rung for; the future says whether it was asked for."""
+        waiting = self._rung.setdefault(run_id, asyncio.get_running_loop().create_future())
+        if self._gathering is None or self._gathering.done():
+            self._gathering = asyncio.create_task(self._claim_rung())
+        return waiting
+
+    async def _claim_rung(self) -> None:
+        """Claim what was rung for, in one go; what is rung for meanwhile is claimed next."""
+        while self._rung:
+            await asyncio.sleep(GATHER_S)
+            rung, self._rung = self._rung, {}
+            asked: tuple[str, ...] = ()
+            try:
+                async with self._claiming:
+                    asked = tuple(rung)[: self._slots - len(self._driving)] if self._lease.holds else tuple(rung)
+                    if asked and self._lease.holds:
+                        await self._claim(len(asked), asked)
+            except Exception:
+                # The poll finds these runs again; the ring was only a hint.
+                log.exception("could not claim", extra={"action": "claim_failed"})
+                asked = tuple(rung)
+            finally:
+                for run_id, waiting in rung.items():
+                    if not waiting.done():
+                        waiting.set_result(run_id in asked)
+
+    async def _claim(self, limit: int, run_ids: tuple[str, ...] | None) -> int:
+        claim = Claim(
+            worker=self._station.worker,
+            now_ms=self._clock.wall_ms(),
+            boot_id=self._lease.identity.boot_id,
+            boot_ms=self._clock.boot_ms(),
+            limit=limit,
+            run_ids=run_ids,
+        )
+        claimed = await self._station.database.journal.claim(claim)
+        for snapshot in claimed:
+            if self._draining:
+                stamp = Stamp(self._station.worker, self._station.host, self._clock.wall_ms())
+                await self._station.database.journal.commit(steps.release(snapshot, stamp, due_at=DUE_NOW))
+                continue
+            kill = asyncio.Event()
+            task = asyncio.create_task(self._drive(snapshot, kill), name=f"slice-{snapshot.run.id}")
+            self._driving[snapshot.run.id] = _Driven(snapshot, kill, task)
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._update_room()
+        return len(claimed)
+
+    async def _drive(self, snapshot: Snapshot, kill: asyncio.Event) -> None:
+        run = snapshot.run
+        work = Slice(self._station, snapshot, kill)
+        after = None
+        try:
+            if run.fence > 1 and self._ended.get(run.id) != run.fence - 1:
+                # Somebody else held it before, or a slice of ours broke off: nothing of theirs may run beside this one.
+                _, remaining = await self._end_leftovers(run.id, below=run.fence)
+                if remaining:
+                    raise RuntimeError(f"{remaining} processes of an earlier attempt cannot be ended")
+            after = await work.drive()
+            self._remember(run.id, run.fence)
+        except Exception as error:
+            log.exception("a slice broke off", extra={"action": "slice_failed", "run": run.id})
+            await self._abandon(run.tenant, run.id, type(error).__name__)
+        finally:
+            # Before anything else is awaited: from here on the run may be claimed again, by us too.
+            driven = self._driving.pop(run.id)
+            self._update_room()
+        if kill.is_set():
+            await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
+        elif driven.rung_again and not self._draining:
+            self._again(run.id)
+        await self._doorbell.announce("delivery", run.id)
+        if after is not None and after.run.due_at is not None and after.run.lease_owner is None:
+            delay_s = max(0.0, (after.run.due_at - self._clock.wall_ms()) / 1000)
+            await self._doorbell.ring(run.id, after.run.wake, delay_s=delay_s)
+
+    async def _abandon(self, tenant: str, run_id: str, why: str) -> None:
+        """Give a run back; if even that fails, the next renewals find it idle and try again."""
+        decide = partial(abandon, run_id=run_id, worker=self._station.worker, why=why, now_ms=self._clock.wall_ms())
+        try:
+            await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
+        except Exception:
+            log.exception("could not give a run back", extra={"action": "abandon_failed", "run": run_id})
+
+    async def _end_leftovers(self, run_id: str, *, below: int) -> tuple[int, int]:
+        """End what holders of the run before fence `below` left on this host; `(ended, remaining)` processes."""
+        ended = 0
+        found = {label for label in (await asyncio.to_thread(labelled, run_id=run_id)).values() if label.fence < below}
+        if not found:
+            return 0, 0
+        for label in found:
+            try:
+                ended += await asyncio.to_thread(end_call, label)
+            except TimeoutError:
+                log.exception("a process cannot be ended", extra={"action": "process_stuck", "run": run_id})
+        left = (await asyncio.to_thread(labelled, run_id=run_id)).values()
+        return ended, sum(1 for label in left if label.fence < below)
+
+    async def _report(self, tenant: str, run_id: str, *, below: int, ended: int) -> None:
+        """End what is left here of a stopped run and say what was found; a run that was only lost is not reported."""
+        try:
+            more, remaining = await self._end_leftovers(run_id, below=below)
+            decide = partial(
+                confirm,
+                run_id=run_id,
+                host=self._station.host,
+                ended=ended + more,
+                remaining=remaining,
+                reporter=f"worker:{self._station.worker}",
+                now_ms=self._clock.wall_ms(),
+            )
+            answer = await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
+            if not isinstance(answer, Decided):
+                return
+            await self._doorbell.announce("delivery", run_id)
+            if answer.text == CONFIRMED:
+                await self._station.workspaces.remove(tenant, run_id)
+        except Exception:
+            # One run that cannot be looked at must not keep the others from being ended; the next pass tries again.
+            log.exception("a stop could not be reported", extra={"action": "report_failed", "run": run_id})
+
+    def _remember(self, run_id: str, fence: int) -> None:
+        """A slice of ours ended in order: there is nothing of it to look for when the run is claimed next."""
+        self._ended[run_id] = fence
+        self._ended.move_to_end(run_id)
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def _update_room(self) -> None:
+        if len(self._driving) < self._slots:
+            self._room.set()
+        else:
+            self._room.clear()

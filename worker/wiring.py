@@ -1,0 +1,194 @@
+"""Puts a worker together from the environment and the operator's file; the only place that knows every part.
+
+A worker gets no Slack token and does not read one.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from core.artifacts import FileStore
+from core.clock import SystemClock, boot_id, host_name
+from core.config.load import Config, load_config
+from core.config.redaction import redactor_for
+from core.config.settings import Settings
+from core.crashpoints import crashpoint
+from core.errors import ConfigError
+from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
+from core.execution.bounded import BoundedEnvironment
+from core.execution.refusing import RefusingEnvironment
+from core.execution.sandbox import probe_environment
+from core.ids import Ids
+from core.logs import start_logging
+from core.planners.playbook import PlaybookPlanner
+from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
+from core.record.workers import Identity
+from core.runs.calls import Bench, Caps
+from core.runs.commands.request import Pinned
+from core.runs.engine import Station
+from core.runs.leases import Lease
+from core.runs.retries import Retries
+from core.runs.toolbox import DeclaredTool, Toolbox
+from core.runs.workspaces import Workspaces
+from core.store import schema
+from core.store.documents import Documents
+from core.store.session import Database
+from core.tools.catalogue import standard_tools
+from core.tools.registry import Registry, definition_digest
+
+log = logging.getLogger(__name__)
+
+SLOTS = 32
+"""Runs driven at once by one worker; a run that waits holds none."""
+
+TOOL_ENVIRONMENT = ".venv-tools"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker ready to serve."""
+
+    station: Station
+    lease: Lease
+    doorbell: Doorbell
+    redis_url: str | None
+    slots: int = SLOTS
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Worker]:
+    """Open everything a worker needs, and close it again.
+
+    Raises:
+        ConfigError: the file or the tool environment cannot be used.
+        SchemaMismatch: the database is not this version's.
+    """
+    config = load_config(settings.config_path)
+    redactor = redactor_for(config, {})
+    start_logging(redactor)
+    clock = SystemClock()
+    ids = Ids(clock)
+    home = settings.home
+    for name in ("workspaces", "scratch", "spool"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    tool_environment = find_tool_environment()
+    environment = await asyncio.to_thread(_environment, config, tool_environment, home)
+    database = Database(settings.database_url)
+    doorbell: Doorbell = ArqDoorbell(settings.redis_url) if settings.redis_url else SilentDoorbell()
+    try:
+        await schema.check(database)
+        objects = FileStore(settings.artifacts_dir, crashpoint=crashpoint)
+        limits = config.limits
+        bench = Bench(
+            toolbox=toolbox(config),
+            environment=environment,
+            tool_environment=tool_environment,
+            objects=objects,
+            redactor=redactor,
+            scratch=home / "scratch",
+            caps=Caps(limits.artifact_bytes, limits.run_artifacts_bytes, limits.run_artifact_count),
+            ids=ids,
+            retries=Retries(random.random),
+            attempts=limits.attempts,
+        )
+        host = host_name()
+        identity = Identity(ids.new("wrk"), host, boot_id(), os.getpid(), _version(), environment.level.value)
+        lease = Lease(database, identity, clock)
+        station = Station(
+            database=database,
+            clock=clock,
+            bench=bench,
+            planners={"playbook": PlaybookPlanner()},
+            workspaces=Workspaces(home / "workspaces", objects),
+            worker=identity.id,
+            host=host,
+            holds_lease=lambda: lease.holds,
+            documents=Documents(database),
+            policy=Pinned("policy", config.policy_text),
+        )
+        yield Worker(station, lease, doorbell, settings.redis_url)
+    finally:
+        await doorbell.close()
+        await database.close()
+
+
+def find_tool_environment() -> Path:
+    """The virtual environment sandboxed Python runs from, beside the one we run in.
+
+    Raises:
+        ConfigError: it was not built.
+    """
+    found = Path(__file__).resolve().parent.parent / TOOL_ENVIRONMENT
+    if not (found / "bin" / "python").exists():
+        raise ConfigError(f"The tools' environment {found} is not there. Run `make up` or `make {TOOL_ENVIRONMENT}`.")
+    return found
+
+
+def _environment(config: Config, tool_environment: Path, home: Path) -> Environment:
+    try:
+        return BoundedEnvironment(sandbox(config, tool_environment, home), call_limits(config))
+    except SandboxUnavailable as error:
+        # Tools that start no program still work, so the worker serves; those that do say why they are refused.
+        log.error("no sandbox holds here", extra={"action": "sandbox_unavailable", "why": str(error)})
+        return RefusingEnvironment(str(error))
+
+
+def sandbox(config: Config, tool_environment: Path, home: Path) -> Environment:
+    """The strongest sandbox this host holds, as far as the config asks for it; blocks for about half a second."""
+    wanted = config.sandbox.level
+    found = probe_environment(
+        tool_environment=tool_environment,
+        allow_unsandboxed=config.sandbox.unsandboxed == "allowed",
+        prefer=None if wanted == "auto" else SandboxLevel(wanted),
+        hidden=[home],
+        spool=home / "spool",
+    )
+    if wanted not in ("auto", found.level.value) and config.sandbox.unsandboxed != "allowed":
+        raise SandboxUnavailable(
+            f"The config insists on the sandbox level {wanted}, and this host holds only {found.level.value}. "
+            "`banksman doctor` says what is missing; write `sandbox: {level: auto}` to take what there is."
+        )
+    return found
+
+
+def call_limits(config: Config) -> Limits:
+    """What one call may use, as the operator's file says."""
+    asked = config.sandbox
+    return Limits(
+        cpu_s=max(1, asked.cpu_ms // 1000),
+        memory_bytes=asked.memory_bytes,
+        file_bytes=asked.file_bytes,
+        disk_bytes=asked.disk_bytes,
+        processes=asked.processes,
+        open_files=asked.open_files,
+    )
+
+
+def toolbox(config: Config) -> Toolbox:
+    """Every tool there is, with the operator's word on it."""
+    registry = Registry(standard_tools(config.limits.artifact_bytes))
+    declared = {}
+    for name in registry.names():
+        tool, word = registry.get(name), config.tool(name)
+        declared[tool.name] = DeclaredTool(
+            tool=tool,
+            digest=definition_digest(tool),
+            tier=word.tier,
+            recovery=word.recovery,
+            timeout_s=word.timeout_s,
+            key_ttl_s=word.key_ttl_s,
+        )
+    return Toolbox(declared, registry.validate)
+
+
+def _version() -> str:
+    try:
+        return version("banksman")
+    except PackageNotFoundError:
+        return "checkout"
