@@ -1,0 +1,33 @@
+"""`python -m bot`: the bot process."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from bot.app import run
+from bot.wiring import assembled
+from core.config.settings import Settings
+from core.crashpoints import arm
+from core.errors import BanksmanError
+from core.logs import start_logging
+from core.secrets import Redactor
+
+
+async def main() -> int:
+    """Serve until told to stop; 2 when it cannot start."""
+    os.umask(0o077)
+    arm(os.environ.get("CHAOS", ""))
+    start_logging(Redactor())
+    try:
+        settings = Settings.from_env(os.environ, cwd=Path.cwd())
+        async with assembled(settings) as bot:
+            await run(bot)
+    except BanksmanError as error:
+        print(error.user_text, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

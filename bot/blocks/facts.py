@@ -1,0 +1,159 @@
+"""Parts of a run that several surfaces show: its badge, plan, files, stop and outcome.
+
+Each function takes the read model and returns rich text lines or context blocks; the cards put them together.
+"""
+
+from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
+from bot.blocks.words import REASON_WORDS, badge, count, is_ended, money, size
+from core.ids import short
+from core.planners.base import PlanStep, StepStatus
+from core.record.states import RunState
+from core.runs.views import ArtifactView, RunView
+
+TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
+"""One glyph per step status; plain characters, so that they line up and need no emoji font."""
+
+_PLAN_LINES = 24
+_FILE_LINES = 20
+
+
+def headline(view: RunView) -> Block:
+    """State, agent and, while it runs, the step it is at."""
+    symbol, words = badge(view.state, view.stop)
+    leaves = [emoji(symbol), word(" "), word(words, bold=True), word(" · "), say(view.agent, bold=True, limit=80)]
+    if (step := current_step(view)) is not None and not is_ended(view):
+        number = view.plan.index(step) + 1
+        leaves += [word(f"\nStep {number} of {len(view.plan)}: "), say(step.title, limit=150)]
+    return line(*leaves)
+
+
+def current_step(view: RunView) -> PlanStep | None:
+    """The step being done, or the next one; `None` before there is a plan and after its last step."""
+    for wanted in ("running", "pending"):
+        for step in view.plan:
+            if step.status == wanted:
+                return step
+    return None
+
+
+def identity(view: RunView) -> Block:
+    """Who asked for which run, and under what it runs."""
+    leaves = [
+        say(f"Run {short(view.id)} · {view.id} · asked by", limit=200),
+        person(view.requester_slack, view.requester),
+        moment(view.created_at_ms),
+    ]
+    if view.sandbox:
+        leaves.append(say(f"· sandbox: {view.sandbox}", limit=80))
+    if view.cost_micro_usd > 0:
+        leaves.append(word(f"· cost {money(view.cost_micro_usd)}"))
+    return context(*leaves)
+
+
+def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:
+    """The plan with its ticks; a long one shows the stretch around the current step and says what it leaves out."""
+    if not view.plan:
+        return None
+    steps, total = view.plan, len(view.plan)
+    current = current_step(view)
+    at = steps.index(current) if current is not None else total - 1
+    first = max(0, min(at - lines // 3, total - lines))
+    shown = steps[first : first + lines]
+    rows = [_step(step) for step in shown]
+    if first:
+        rows.insert(0, line(word(f"… {count(first, 'earlier step')}")))
+    if later := total - first - len(shown):
+        rows.append(line(word(f"… {count(later, 'later step')}")))
+    return rich(*rows)
+
+
+def _step(step: PlanStep) -> Block:
+    leaves = [word(f"{TICKS[step.status]} "), say(step.title, bold=step.status == "running", limit=120)]
+    if step.note:
+        leaves += [word(" — "), say(step.note, italic=True, limit=120)]
+    return line(*leaves)
+
+
+def blocked(view: RunView) -> Block | None:
+    """Why it cannot go on, and what a person can do about it."""
+    if view.state is not RunState.BLOCKED:
+        return None
+    if view.blocked_reason is None:
+        words, remedy = "no reason was recorded", "Look at Details, or stop the run."
+    else:
+        words, remedy = REASON_WORDS[view.blocked_reason]
+    detail = prose(view.blocked_detail, 600) if view.blocked_detail else word(remedy)
+    return rich(line(word(f"Blocked because {words}.", bold=True)), quote(detail))
+
+
+def outcome(view: RunView, limit: int) -> Block | None:
+    """What the run says about its end, as a quotation: it is not our word."""
+    if not is_ended(view) or not view.outcome:
+        return None
+    return rich(quote(prose(view.outcome, limit)))
+
+
+def stop(view: RunView) -> Block | None:
+    """A stop: who asked when, and separately whether it is proved."""
+    if (facts := view.stop) is None:
+        return None
+    known = {view.requester: view.requester_slack}
+    asked = [word("Stop requested by "), principal(facts.by, known), word(", "), moment(facts.requested_at_ms)]
+    if facts.reason:
+        asked += [word(" — "), say(facts.reason, italic=True, limit=200)]
+    ended = count(facts.processes_ended, "process", "processes") + " ended"
+    if facts.confirmed_at_ms is not None:
+        proof = [
+            word("Stop confirmed "),
+            moment(facts.confirmed_at_ms),
+            word(f": {ended}, nothing of it is left running"),
+        ]
+    elif facts.unconfirmed_hosts:
+        hosts = ", ".join(facts.unconfirmed_hosts[:5])
+        more = f" and {len(facts.unconfirmed_hosts) - 5} more" if len(facts.unconfirmed_hosts) > 5 else ""
+        proof = [word("Not confirmed: no word yet from "), say(hosts + more, limit=200), word(f" ({ended} so far)")]
+    else:
+        proof = [word(f"Not confirmed yet: {ended} so far")]
+    if facts.in_flight:
+        proof.append(
+            word(f"; {count(facts.in_flight, 'call was', 'calls were')} in flight, the result is kept but not used")
+        )
+    return rich(line(*asked), line(*proof))
+
+
+def ending(view: RunView) -> list[Block]:
+    """Who ended it and when, as pieces of small print; empty while it goes on or its stop is not proved."""
+    if not is_ended(view) or (view.stop is not None and view.stop.confirmed_at_ms is None):
+        return []
+    words = badge(view.state, view.stop)[1]
+    at = moment(view.ended_at_ms or view.updated_at_ms)
+    if view.stop is None:
+        return [word(words), at]
+    return [word(f"{words} by"), principal(view.stop.by, {view.requester: view.requester_slack}), at]
+
+
+def outputs(view: RunView) -> tuple[ArtifactView, ...]:
+    """The files a run made, without what it was given."""
+    return tuple(artifact for artifact in view.artifacts if artifact.role == "output")
+
+
+def files(artifacts: tuple[ArtifactView, ...], title: str, lines: int = _FILE_LINES) -> Block | None:
+    """Names and sizes; the first ones and how many more."""
+    if not artifacts:
+        return None
+    rows = [line(word(title, bold=True))]
+    rows += [line(word("• "), say(file.name, limit=120), word(f" · {size(file.size)}")) for file in artifacts[:lines]]
+    if more := len(artifacts) - lines:
+        rows += [line(word(f"… and {count(more, 'more file')}"))] if more > 0 else []
+    return rich(*rows)
+
+
+def one_sentence(view: RunView) -> str:
+    """The run for a notification; holds foreign text, so it has to pass through `message`."""
+    words = badge(view.state, view.stop)[1].lower()
+    sentence = f"{view.agent} (run {short(view.id)}): {words}"
+    if view.state is RunState.BLOCKED and view.blocked_reason is not None:
+        sentence += f" because {REASON_WORDS[view.blocked_reason][0]}"
+    elif (step := current_step(view)) is not None and not is_ended(view):
+        sentence += f", step {view.plan.index(step) + 1} of {len(view.plan)}: {step.title}"
+    return sentence

@@ -1,0 +1,83 @@
+"""The ending of a run, posted in its thread once: what came of it, what it left, what it did outside.
+
+The numbers and names come from stored and verified rows; the outcome is the run's own word and stands as a quotation.
+"""
+
+from bot.blocks import facts
+from bot.blocks.elements import Block, Message, context, emoji, line, message, person, rich, say, word
+from bot.blocks.words import badge, count, duration, money
+from core.ids import short
+from core.record.states import CallStatus
+from core.runs.views import ActionView, RunView
+
+_OUTCOME = 2800
+_EFFECT_LINES = 20
+
+_EFFECT_WORDS = {
+    CallStatus.SUCCEEDED: "done",
+    CallStatus.UNKNOWN: "may or may not have happened; check by hand",
+    CallStatus.STARTED: "still being checked",
+    CallStatus.FAILED: "failed",
+}
+"""What became of an effect; the calls that never started had none."""
+
+
+def ending(view: RunView) -> Message:
+    """Say how a run ended, to the person who asked for it."""
+    symbol, words = badge(view.state, view.stop)
+    made = facts.outputs(view)
+    first = line(
+        emoji(symbol),
+        word(" "),
+        word(words, bold=True),
+        word(" · "),
+        say(view.agent, bold=True, limit=80),
+        word(f" · run {short(view.id)} · {duration(view.duration_ms)} · for "),
+        person(view.requester_slack, view.requester),
+    )
+    return message(
+        f"{view.agent} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
+        f"{count(len(made), 'file')}. {view.outcome or ''}",
+        rich(first),
+        facts.outcome(view, _OUTCOME),
+        facts.stop(view),
+        facts.files(made, "Files"),
+        _effects(view),
+        _figures(view),
+    )
+
+
+def effects(view: RunView) -> list[ActionView]:
+    """The calls that changed, or may have changed, something outside the run."""
+    gated = {"compensable", "irreversible"}
+    return [action for action in view.actions if action.tier in gated and action.status in _EFFECT_WORDS]
+
+
+def _effects(view: RunView) -> Block | None:
+    if not (changed := effects(view)):
+        return None
+    rows = [line(word("Effects outside this run", bold=True))]
+    rows += [
+        line(
+            word("• "),
+            say(call.tool, limit=80),
+            word(" in step "),
+            say(call.step, limit=80),
+            word(f": {_EFFECT_WORDS[call.status]}"),
+        )
+        for call in changed[:_EFFECT_LINES]
+    ]
+    if len(changed) > _EFFECT_LINES:
+        rows.append(line(word(f"… and {count(len(changed) - _EFFECT_LINES, 'more effect')}")))
+    return rich(*rows)
+
+
+def _figures(view: RunView) -> Block:
+    parts = [duration(view.duration_ms), count(len(view.actions), "tool call"), count(len(facts.outputs(view)), "file")]
+    if not effects(view):
+        parts.append("no effects outside this run")
+    if view.cost_micro_usd > 0:
+        parts.append(f"cost {money(view.cost_micro_usd)}")
+    if view.sandbox:
+        parts.append(f"sandbox: {view.sandbox}")
+    return context(say(" · ".join(parts)))

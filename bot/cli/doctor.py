@@ -1,0 +1,182 @@
+"""`banksman doctor`: would everything work here, and if not, what to do. Reads, never changes; non-zero when something
+would not.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from bot.cli.embedded import find_servers
+from bot.cli.installation import running
+from bot.cli.output import console, print_json
+from bot.slack import open_slack
+from bot.slack_call import METHODS
+from bot.slack_errors import SlackError
+from core.artifacts import FileStore
+from core.config.load import load_config
+from core.config.people import doubtful_people
+from core.config.settings import Settings
+from core.errors import BanksmanError
+from core.planners.compile import compile_playbooks
+from core.secrets import Redactor
+from core.store import schema
+from core.store.session import Database
+from core.tools.catalogue import tool_names
+
+Verdict = Literal["ok", "warning", "bad"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings, *, as_json: bool) -> int:
+    """Look at everything; 0 if all would work, 1 if something would not."""
+    checks: list[tuple[str, Callable[[Settings], Awaitable[list[Finding]]]]] = [
+        ("config", _config),
+        ("database", _database),
+        ("redis", _redis),
+        ("artifacts", _artifacts),
+        ("sandbox", _sandbox),
+        ("slack", _slack),
+    ]
+    findings: list[Finding] = []
+    for name, check in checks:
+        try:
+            findings += await check(settings)
+        except BanksmanError as error:
+            findings.append(Finding(name, "bad", error.user_text))
+    bad = any(finding.verdict == "bad" for finding in findings)
+    if as_json:
+        print_json({"ok": not bad, "settings": settings.shown(), "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            mark = {"ok": "[green]ok[/]", "warning": "[yellow]!![/]", "bad": "[red]no[/]"}[finding.verdict]
+            console.print(f"{mark}  {finding.check:<10}", end="")
+            console.print(finding.detail, markup=False)
+            if finding.remedy:
+                console.print(f"               {finding.remedy}", markup=False)
+    return 1 if bad else 0
+
+
+async def _config(settings: Settings) -> list[Finding]:
+    config = load_config(settings.config_path)
+    playbooks = compile_playbooks(config.playbooks.values(), tools=tool_names())
+    found = [
+        Finding("config", "ok", f"{settings.config_path}: {len(playbooks)} playbooks, {len(config.principals)} people")
+    ]
+    found += [Finding("config", "warning", sentence) for sentence in doubtful_people(config)]
+    return found
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    if (file := _sqlite_file(settings)) is not None and not file.exists():
+        remedy = "`banksman up` makes it; so does `banksman db upgrade`."
+        return [Finding("database", "bad", f"there is no SQLite database at {file} yet", remedy)]
+    database = Database(settings.database_url)
+    kind = "SQLite" if database.dialect == "sqlite" else "PostgreSQL"
+    try:
+        await schema.check(database)
+    except (OSError, TimeoutError) as error:
+        return [Finding("database", "bad", f"{kind} cannot be reached: {error}", "Check BANKSMAN_DATABASE_URL.")]
+    finally:
+        await database.close()
+    found = [Finding("database", "ok", f"{kind} at revision {schema.head()}")]
+    if database.dialect == "sqlite":
+        advice = "Set BANKSMAN_DATABASE_URL to PostgreSQL for more than one machine or many people at once."
+        found.append(Finding("database", "ok", "SQLite serves one machine", advice))
+    return found
+
+
+def _sqlite_file(settings: Settings) -> Path | None:
+    scheme, _, path = settings.database_url.partition(":///")
+    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    url = settings.redis_url or running(settings.home).get("redis_url")
+    if url is None:
+        servers = find_servers()
+        if servers:
+            return [Finding("redis", "ok", f"none is running; `banksman up` starts {servers[0].path}")]
+        return [Finding("redis", "bad", "no Redis server program was found", "Set BANKSMAN_REDIS_URL, or install one.")]
+    client = aioredis.Redis.from_url(url, socket_connect_timeout=2)
+    try:
+        async with asyncio.timeout(3):
+            info = await client.info("server")
+    except (RedisError, OSError, TimeoutError) as error:
+        late = "Runs go on without it, each step a second later. Check BANKSMAN_REDIS_URL."
+        return [Finding("redis", "bad", f"it does not answer: {error}", late)]
+    finally:
+        await client.aclose()
+    return [Finding("redis", "ok", f"answers, version {info.get('redis_version', '?')}")]
+
+
+async def _artifacts(settings: Settings) -> list[Finding]:
+    directory = settings.artifacts_dir
+    if not directory.exists():
+        above = next(path for path in directory.parents if path.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            return [Finding("artifacts", "ok", f"{directory} is made when the first file is stored")]
+        remedy = f"Let this user write in {above}, or set BANKSMAN_ARTIFACTS_URL to another place."
+        return [Finding("artifacts", "bad", f"{directory} cannot be made", remedy)]
+    probe = b"banksman doctor"
+
+    async def once() -> Any:
+        yield probe
+
+    store = FileStore(directory)
+    stored = await store.put(once(), cap_bytes=1024)
+    same = await store.read(stored.sha256, 1024) == probe
+    await store.trash(stored.sha256)
+    verdict: Verdict = "ok" if same else "bad"
+    return [Finding("artifacts", verdict, f"{directory} takes and gives back files")]
+
+
+async def _sandbox(settings: Settings) -> list[Finding]:
+    """Ask a worker's own code, in a process of its own: the bot's side does not touch execution."""
+    command = [sys.executable, "-m", "worker.examine"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode != 0:
+        return [Finding("sandbox", "bad", (done.stderr or done.stdout).strip()[-2_000:])]
+    report = json.loads(done.stdout)
+    lacks = " ".join(report["lacks"])
+    verdict: Verdict = "ok" if report["level"] != "none" else "warning"
+    remedy = " ".join(report["remedies"])
+    return [Finding("sandbox", verdict, f"{report['level']}: {report['summary']} {lacks}".strip(), remedy)]
+
+
+async def _slack(settings: Settings) -> list[Finding]:
+    if settings.slack_bot_token is None:
+        return [Finding("slack", "ok", "no token is set; `banksman up` starts a playground instead")]
+    token = settings.slack_bot_token.get_secret_value()
+    try:
+        async with open_slack(token, settings.slack_api_url, redact=Redactor([token]).redact_json) as slack:
+            me = await slack.me()
+            granted = await slack.scopes()
+    except SlackError as error:
+        return [Finding("slack", "bad", error.user_text, "Check SLACK_BOT_TOKEN and SLACK_API_URL.")]
+    needed = {scope for method in METHODS.values() for scope in method.scopes} | {"app_mentions:read", "commands"}
+    missing = sorted(needed - granted)
+    if missing:
+        remedy = "Install the app again from manifest.yml."
+        return [Finding("slack", "bad", f"the token lacks the scopes {', '.join(missing)}", remedy)]
+    found = [Finding("slack", "ok", f"connected to team {me.team} as {me.user}")]
+    if settings.slack_app_token is None:
+        found.append(Finding("slack", "bad", "SLACK_APP_TOKEN is not set", "Make an app-level token for Socket Mode."))
+    return found

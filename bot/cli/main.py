@@ -1,0 +1,178 @@
+"""`banksman …`: the command line. Each command reads the environment once and calls the module that does it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.cli import asking, databases, doctor, looking, stopping, up
+from bot.cli.output import USAGE, complain, log_to_stderr, run_command
+from bot.cli.ports import claim_port
+from core.config.settings import Settings
+from core.errors import ConfigError
+from core.record.states import RunState
+
+app = typer.Typer(
+    name="banksman",
+    help="Agent work from Slack: durable runs and a stop that proves itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+app.add_typer(db, name="db")
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator's file; default banksman.yml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
+As = Annotated[str | None, typer.Option("--as", help="Act as this principal, if the config lets you.")]
+
+
+def settings(config: Path | None = None) -> Settings:
+    """The environment, or exit code 2 with everything that is wrong with it."""
+    log_to_stderr()
+    try:
+        found = Settings.from_env(os.environ, cwd=Path.cwd())
+    except ConfigError as error:
+        complain(error)
+        raise typer.Exit(USAGE) from None
+    return found if config is None else found.with_config(config.absolute())
+
+
+@app.command("up")
+def _up(config: ConfigFile = None) -> None:
+    """Start everything on this machine: Redis, playground, bot and worker."""
+    run_command(up.up(settings(config)))
+
+
+@app.command("bot")
+def _bot(config: ConfigFile = None) -> None:
+    """Run the bot alone."""
+    _become("bot", settings(config))
+
+
+@app.command("worker")
+def _worker(config: ConfigFile = None) -> None:
+    """Run a worker alone."""
+    _become("worker", settings(config))
+
+
+@app.command("playground")
+def _playground() -> None:
+    """Run the playground alone: a Slack team in a box."""
+    found = settings()
+    try:
+        listener = claim_port(found.port, is_set=found.port_is_set)
+    except ConfigError as error:
+        complain(error)
+        raise typer.Exit(USAGE) from None
+    listener.set_inheritable(True)
+    _exec("bot.playground", "--data", str(found.home / "playground"), "--fd", str(listener.detach()))
+
+
+@app.command("doctor")
+def _doctor(config: ConfigFile = None, json: AsJson = False) -> None:
+    """Check that everything would work, and say what to do where it would not."""
+    run_command(doctor.examine(settings(config), as_json=json))
+
+
+@app.command("run")
+def _run(
+    agent: Annotated[str, typer.Argument(help="The playbook to run.")],
+    text: Annotated[str, typer.Argument(help="What to ask, as after the mention in Slack.")] = "",
+    input: Annotated[list[str] | None, typer.Option("--input", help="An input as name=value; may be repeated.")] = None,
+    file: Annotated[list[Path] | None, typer.Option("--file", help="A file to attach; may be repeated.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key: asking twice starts one run.")] = None,
+    as_: As = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the run and exit with its outcome.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Ask for a run without Slack, by the same code path."""
+    run_command(
+        asking.ask(
+            settings(config),
+            agent,
+            text,
+            inputs=input or (),
+            files=file or (),
+            key=key,
+            as_name=as_,
+            wait=wait,
+            as_json=json,
+        )
+    )
+
+
+@app.command("runs")
+def _runs(
+    state: Annotated[RunState | None, typer.Option("--state", help="Only runs in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="How many.")] = 50,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """List runs, newest first."""
+    run_command(looking.list_runs(settings(config), state=state, limit=limit, as_json=json))
+
+
+@app.command("show")
+def _show(
+    run: Annotated[str, typer.Argument(help="A run's id, or its last characters.")],
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show one run: plan, actions, files, how it stopped."""
+    run_command(looking.show(settings(config), run, as_json=json))
+
+
+@app.command("events")
+def _events(
+    run: Annotated[str, typer.Argument(help="A run's id, or its last characters.")],
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show a run's log: every transition, by whom, on what evidence."""
+    run_command(looking.events(settings(config), run, as_json=json))
+
+
+@app.command("kill")
+def _kill(
+    run: Annotated[str | None, typer.Argument(help="A run's id, or its last characters.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Stop every open run of this agent.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Stop every open run.")] = False,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown on the card.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Stop runs, as the Kill button does; needs neither Slack nor Redis."""
+    run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
+
+
+@db.command("upgrade")
+def _upgrade() -> None:
+    """Bring the database to this version's schema."""
+    run_command(databases.upgrade(settings()))
+
+
+@db.command("current")
+def _current() -> None:
+    """Say which schema the database has."""
+    run_command(databases.current(settings()))
+
+
+def _become(module: str, found: Settings) -> None:
+    """Replace this process by a part; the config it was given travels in the environment."""
+    os.environ["BANKSMAN_CONFIG"] = str(found.config_path)
+    _exec(module)
+
+
+def _exec(module: str, *arguments: str) -> None:
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+def main() -> None:
+    """The `banksman` command."""
+    os.umask(0o077)  # what we write holds people's texts
+    app()

@@ -1,0 +1,134 @@
+"""How commands answer: words for people on a terminal, one JSON document for scripts, and the exit codes.
+
+0 done · 1 the thing asked about is bad · 2 usage or configuration · 3 refused.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bot.blocks.text import one_line, plain
+from bot.blocks.words import STATE_WORDS, ago, badge, duration, size
+from bot.cli.installation import BadAnswer, Refused
+from core.errors import BanksmanError, ConfigError, SchemaMismatch
+from core.ids import short
+from core.runs.views import EventView, RunLine, RunView
+
+BAD, USAGE, REFUSED = 1, 2, 3
+
+_MARKS = {"pending": "·", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
+
+console = Console(highlight=False, soft_wrap=True)
+"""Long lines stay one line: a terminal folds them itself, and a program that reads them wants them whole."""
+
+
+def run_command(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end and leave with its exit code; what went wrong is one message on stderr."""
+    try:
+        code = asyncio.run(work)
+    except (ConfigError, SchemaMismatch) as error:
+        complain(error)
+        raise typer.Exit(USAGE) from None
+    except Refused as error:
+        complain(error)
+        raise typer.Exit(REFUSED) from None
+    except (BadAnswer, BanksmanError) as error:
+        complain(error)
+        raise typer.Exit(BAD) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code or 0)
+
+
+def complain(error: BanksmanError) -> None:
+    """Say what is wrong and what to do."""
+    print(error.user_text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """The one JSON document of a `--json` answer."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def log_to_stderr(level: int = logging.WARNING) -> None:
+    """Logs never mix with answers."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def print_runs(lines: Sequence[RunLine], now_ms: int) -> None:
+    """A list of runs."""
+    if not lines:
+        console.print("No runs yet. `banksman run AGENT …` starts one.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("run", "state", "agent", "asked by", "when"):
+        table.add_column(title)
+    for line in lines:
+        state = line.state.value + (f" ({line.blocked_reason})" if line.blocked_reason else "")
+        table.add_row(line.id, state, escape(line.agent), escape(line.requester), ago(line.created_at_ms, now_ms))
+    console.print(table)
+
+
+def print_run(view: RunView) -> None:
+    """One run, whole."""
+    _, words = badge(view.state, view.stop)
+    console.print(f"[bold]{view.id}[/bold]  {escape(words)}")
+    console.print(f"agent {escape(view.agent)} · asked by {escape(view.requester)} · {duration(view.duration_ms)}")
+    if view.text:
+        console.print(escape(one_line(view.text, 300)))
+    for step in view.plan:
+        note = f"  ({step.note})" if step.note else ""
+        console.print(escape(f"  {_MARKS[step.status]} {one_line(step.title, 200)}{one_line(note, 200)}"))
+    for sentence in (view.blocked_detail, view.outcome):
+        if sentence:
+            console.print(escape(plain(sentence, 3000)))
+    for artifact in view.artifacts:
+        console.print(
+            escape(f"  {artifact.role:<7} {artifact.name}  {size(artifact.size)}  sha256:{artifact.sha256[:12]}…")
+        )
+    if view.stop is not None:
+        stop = view.stop
+        state = (
+            "confirmed"
+            if stop.confirmed_at_ms
+            else f"not confirmed yet by {', '.join(stop.unconfirmed_hosts) or 'its host'}"
+        )
+        console.print(escape(f"stop requested by {stop.by}: {state}; {stop.processes_ended} processes ended"))
+
+
+def print_events(events: Sequence[EventView]) -> None:
+    """A run's log."""
+    for event in events:
+        move = f"{event.from_state or '∅'} → {event.to_state}" if event.to_state else event.type
+        console.print(escape(f"{event.seq:>4}  {event.as_json()['at']}  {move:<34}  {event.actor}"))
+
+
+class Progress:
+    """Prints what changed since the last look: one line per step that moved."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, str] = {}
+        self._state: str | None = None
+
+    def show(self, view: RunView) -> None:
+        """Print the difference, on stderr so that stdout stays the answer."""
+        if view.state.value != self._state and view.state in STATE_WORDS:
+            self._state = view.state.value
+            if view.state.value in ("context-loaded", "created"):
+                self._say(f"accepted as {view.id} ({short(view.id)})")
+        for step in view.plan:
+            if step.status != "pending" and self._shown.get(step.id) != step.status:
+                self._shown[step.id] = step.status
+                note = f" ({step.note})" if step.note else ""
+                self._say(f"{_MARKS[step.status]} {one_line(step.title, 200)}{one_line(note, 200)}")
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,163 @@
+"""Context: what only the bot can read for a run is stored before any worker sees it.
+
+Files and the thread so far become artifacts with digests; the run moves on when they are durable. What cannot be read
+within the time is named in the event, and if an input needs it the run says so and waits for a person instead of
+failing half way.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.desk import Desk
+from bot.slack_errors import SlackError
+from core.artifacts import display_name, sniff_media_type
+from core.errors import TerminalError
+from core.record.changes import Landed
+from core.record.rows import ArtifactRow, Snapshot
+from core.record.states import RunState
+from core.runs.commands.load import loaded, unloadable
+from core.store import runs
+from core.tools.workspace import input_path
+
+log = logging.getLogger(__name__)
+
+READ_WITHIN_S = 60.0
+THREAD_MESSAGES = 200
+
+_HEAD_BYTES = 512
+
+
+@dataclass
+class _Found:
+    inputs: dict[str, Any]
+    artifacts: list[ArtifactRow] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    needed: list[str] = field(default_factory=list)
+
+
+async def load(desk: Desk, run_id: str) -> bool:
+    """Store a created run's context and move it on; `False` = somebody else did, or it was stopped meanwhile."""
+    snapshot = await runs.snapshot(desk.database, desk.tenant, run_id)
+    if snapshot is None or snapshot.run.run_state is not RunState.CREATED:
+        return False
+    found = _Found(dict(snapshot.run.inputs))
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            await _files(desk, snapshot, found)
+            await _thread(desk, snapshot, found)
+    except TimeoutError:
+        _give_up_unread(found)
+    except TerminalError as error:
+        change = unloadable(snapshot, error.user_text, desk.clock.wall_ms())
+        return isinstance(await desk.database.journal.commit(change), Landed)
+    change = loaded(
+        snapshot,
+        inputs=found.inputs,
+        artifacts=tuple(found.artifacts),
+        unread=found.unread,
+        needed=" ".join(found.needed) or None,
+        now_ms=desk.clock.wall_ms(),
+    )
+    if not isinstance(await desk.database.journal.commit(change), Landed):
+        return False
+    await desk.doorbell.ring(run_id, change.run["wake"])
+    return True
+
+
+async def _files(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
+    used: set[str] = set()
+    for name, value in snapshot.run.inputs.items():
+        if not (isinstance(value, Mapping) and "slack_file" in value):
+            continue
+        try:
+            row = await _store(desk, snapshot, value)
+        except SlackError as error:
+            log.warning("a file could not be read: %s", error, extra={"action": "file_unread", "run": snapshot.run.id})
+            _note_unread(found, name, value, type(error).__name__)
+            continue
+        found.artifacts.append(row)
+        found.inputs[name] = {
+            "name": row.name,
+            "path": input_path(row.name, used),
+            "sha256": row.sha256,
+            "size": row.size,
+            "media_type": row.media_type,
+        }
+
+
+async def _store(desk: Desk, snapshot: Snapshot, value: Mapping[str, Any]) -> ArtifactRow:
+    info = await desk.slack.file_info(value["slack_file"])
+    url = info.get("url_private_download") or info.get("url_private")
+    if not isinstance(url, str):
+        raise TerminalError(
+            f"The file {value['name']!r} has no bytes Slack would give us (it is {info.get('mode', 'external')}). "
+            "Upload it as a file."
+        )
+    head = bytearray()
+
+    async def stream() -> AsyncIterator[bytes]:
+        async for chunk in desk.slack.download(url, cap_bytes=desk.config.limits.upload_bytes):
+            if len(head) < _HEAD_BYTES:
+                head.extend(chunk[: _HEAD_BYTES - len(head)])
+            yield chunk
+
+    stored = await desk.objects.put(stream(), cap_bytes=desk.config.limits.upload_bytes)
+    shown = display_name(str(value["name"]))
+    return _row(desk, snapshot, "input", shown, stored.sha256, stored.size, sniff_media_type(shown, bytes(head)))
+
+
+async def _thread(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
+    """What was said in the thread before the request, for runs that were asked for inside one."""
+    run = snapshot.run
+    if run.channel is None or run.thread_ts is None or run.message_ts in (None, run.thread_ts):
+        return
+    said: list[dict[str, Any]] = []
+    try:
+        said += [
+            {name: message.get(name) for name in ("ts", "user", "bot_id", "text")}
+            async for message in desk.slack.replies(run.channel, run.thread_ts)
+            if str(message.get("ts")) < str(run.message_ts)
+        ]
+    except SlackError as error:
+        found.unread[f"thread:{run.thread_ts}"] = type(error).__name__
+        return
+    body = json.dumps(said[-THREAD_MESSAGES:], ensure_ascii=False, indent=1).encode()
+
+    async def once() -> AsyncIterator[bytes]:
+        yield body
+
+    stored = await desk.objects.put(once(), cap_bytes=desk.config.limits.upload_bytes)
+    row = _row(desk, snapshot, "context", "thread.json", stored.sha256, stored.size, "application/json")
+    found.artifacts.append(row)
+
+
+def _row(desk: Desk, snapshot: Snapshot, role: str, name: str, sha256: str, size: int, media_type: str) -> ArtifactRow:
+    return ArtifactRow(
+        tenant=snapshot.run.tenant,
+        id=desk.ids.artifact(),
+        run_id=snapshot.run.id,
+        role=role,
+        name=name,
+        sha256=sha256,
+        size=size,
+        media_type=media_type,
+        created_at=desk.clock.wall_ms(),
+    )
+
+
+def _note_unread(found: _Found, name: str, value: Mapping[str, Any], why: str) -> None:
+    found.unread[str(value["slack_file"])] = why
+    found.needed.append(
+        f"The file {value['name']!r} for the input `{name}` could not be read from Slack. "
+        "Stop this run and ask again with the file."
+    )
+
+
+def _give_up_unread(found: _Found) -> None:
+    for name, value in found.inputs.items():
+        if isinstance(value, Mapping) and "slack_file" in value:
+            _note_unread(found, name, value, "took longer than 60 s")

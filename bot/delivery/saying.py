@@ -1,0 +1,201 @@
+"""What each kind of outbox row says, where it goes, and what is said instead when it cannot.
+
+A row names things by id and is rendered when it is sent, so what is said is true at that moment. Repeating, giving up
+and the order of lanes' work are the sender's (`delivery.outbox`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from bot.blocks.ask import ask_for_inputs, needs_you
+from bot.blocks.elements import Message
+from bot.blocks.refusals import sentence
+from bot.blocks.run_card import run_card
+from bot.blocks.summary import ending
+from bot.delivery.limits import Priority
+from bot.desk import Desk
+from bot.slack_errors import SlackMessageGone
+from core.crashpoints import crashpoint
+from core.errors import BanksmanError, TerminalError
+from core.record.changes import Insert
+from core.runs import reading
+from core.runs.draft import delivery
+from core.runs.views import RunView
+from core.store import outbox, runs
+from core.store.outbox import Delivery
+
+_RANK = {"slack.card": 0, "slack.ending": 2}
+"""Within a run: its card first, its ending last, whatever the clocks of those who wrote the rows."""
+
+_UNKNOWN_VERSION = -1
+
+_CLOCKS_APART_S = 600
+"""How far our clock and Slack's may differ when a message is looked for."""
+
+
+def next_of(rows: Sequence[Delivery]) -> Delivery | None:
+    """What a lane says next.
+
+    Args:
+        rows: Everything it has to say, in the order it was written.
+    """
+    if not rows:
+        return None
+    run_id = rows[0].run_id
+    if run_id is None:
+        return rows[0]
+    return min((row for row in rows if row.run_id == run_id), key=lambda row: (_RANK.get(row.kind, 1), row.id))
+
+
+def elsewhere(row: Delivery, now_ms: int) -> Insert | None:
+    """The row that says the same in a direct message, once its own place is gone; `None` = that was the last place."""
+    if row.body.get("dm") or not (row.run_id or row.body.get("user")):
+        return None
+    kind = "slack.reply" if row.kind == "slack.private" else row.kind
+    where = f"dm:{row.run_id or row.body['user']}"
+    body = {**row.body, "dm": True}
+    return delivery(row.tenant, row.run_id, None, where, None, kind, f"dm:{row.dedupe_key}", body, now_ms)
+
+
+def excuse(row: Delivery, error: BanksmanError, now_ms: int) -> Insert | None:
+    """The row that says out loud what could not be delivered; only a file is missed in silence otherwise."""
+    if row.kind != "slack.file":
+        return None
+    name = row.body.get("name")
+    file = f"The file {name!r}" if name else "A file of this run"
+    text = f"{file} could not be put here: {error.user_text} It is stored; `banksman show` lists it."
+    body = {"text": text, "dm": bool(row.body.get("dm"))}
+    said = delivery(row.tenant, row.run_id, None, "", None, "slack.reply", f"lost:{row.dedupe_key}", body, now_ms)
+    return Insert(said.table, {**said.values, "lane": row.lane})
+
+
+@dataclass(frozen=True)
+class _Place:
+    channel: str
+    thread_ts: str | None
+
+
+@dataclass(frozen=True)
+class _Posted:
+    ts: str
+    is_earlier: bool
+    """An earlier attempt of ours had arrived after all."""
+
+
+class Sayings:
+    """Says rows, once each."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def say(self, row: Delivery) -> str | None:
+        """Say a row; what Slack named it.
+
+        Raises:
+            SlackError: It was not said, or may have been.
+            TerminalError: It cannot be said at all.
+        """
+        match row.kind:
+            case "slack.card":
+                return await self._card(row)
+            case "slack.file":
+                return await self._file(row)
+            case "slack.ending":
+                return await self._about_run(row, ending)
+            case "slack.blocked":
+                return await self._about_run(row, needs_you)
+            case "slack.reply":
+                return await self._reply(row)
+            case "slack.private":
+                return await self._private(row)
+            case _:
+                raise TerminalError(f"nothing knows how to deliver {row.kind}")
+
+    async def _card(self, row: Delivery) -> str:
+        desk = self._desk
+        view = await self._view(row)
+        place = await self._place(row, view)
+        message = run_card(view, now_ms=desk.clock.wall_ms())
+        posted = await self._post(row, place, message)
+        crashpoint("CP10")
+        # One that an earlier attempt posted shows what was true then.
+        version = _UNKNOWN_VERSION if posted.is_earlier else view.version
+        await outbox.card_posted(
+            desk.database, desk.tenant, view.id, place.channel, posted.ts, version=version, at_ms=desk.clock.wall_ms()
+        )
+        return posted.ts
+
+    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
+        view = await self._view(row)
+        return (await self._post(row, await self._place(row, view), render(view))).ts
+
+    async def _reply(self, row: Delivery) -> str:
+        text, request = row.body["text"], row.body.get("request")
+        message = ask_for_inputs(text, request) if request else sentence(text)
+        view = await self._view(row) if row.run_id is not None else None
+        return (await self._post(row, await self._place(row, view), message)).ts
+
+    async def _private(self, row: Delivery) -> str | None:
+        """For one person; a repetition after an unclear answer is harmless, silence would not be."""
+        channel, message = row.body["channel"], sentence(row.body["text"])
+        if channel.startswith("D"):
+            return (await self._post(row, _Place(channel, row.body.get("thread_ts")), message)).ts
+        await self._desk.slack.ephemeral(channel, row.body["user"], message, thread_ts=row.body.get("thread_ts"))
+        return None
+
+    async def _file(self, row: Delivery) -> str:
+        desk = self._desk
+        artifact = await runs.artifact(desk.database, desk.tenant, row.body["artifact_id"])
+        if artifact is None:
+            raise TerminalError("the file is gone")
+        place = await self._place(row, await self._view(row))
+        if row.result is not None:
+            seen = await desk.slack.file_shared(row.result, place.channel, place.thread_ts, size=artifact.size)
+            if seen is not None:
+                return row.result
+
+        async def remember(file_id: str) -> None:
+            await desk.database.journal.record([outbox.mark(row, result=file_id)])
+
+        content: AsyncIterator[bytes] = desk.objects.open(artifact.sha256)
+        uploaded = await desk.slack.upload(
+            place.channel, artifact.name, content, artifact.size, thread_ts=place.thread_ts, on_file_id=remember
+        )
+        return uploaded.file_id
+
+    async def _post(self, row: Delivery, place: _Place, message: Message) -> _Posted:
+        """Post, unless an earlier attempt turns out to have arrived."""
+        slack = self._desk.slack
+        if row.attempts:
+            oldest = f"{row.created_at / 1000 - _CLOCKS_APART_S:.6f}"
+            try:
+                found = await slack.find_by_key(place.channel, row.dedupe_key, thread_ts=place.thread_ts, oldest=oldest)
+            except SlackMessageGone:  # no thread, so nothing of ours in it; posting says whether there can be
+                found = None
+            if found is not None:
+                return _Posted(found, is_earlier=True)
+        else:
+            # From here on a crash leaves an attempt behind, so whoever comes next looks before posting.
+            await self._desk.database.journal.record([outbox.mark(row, attempts=1)])
+        posted = await slack.post(
+            place.channel, message, thread_ts=place.thread_ts, dedupe_key=row.dedupe_key, priority=Priority.ENDING
+        )
+        return _Posted(posted.ts, is_earlier=False)
+
+    async def _view(self, row: Delivery) -> RunView:
+        found = await reading.view(self._desk.database, self._desk.tenant, row.run_id or "")
+        if found is None:
+            raise TerminalError("the run is gone")
+        return found
+
+    async def _place(self, row: Delivery, view: RunView | None) -> _Place:
+        if row.body.get("dm"):
+            user = row.body.get("user") or (view.requester_slack if view is not None else None)
+            if user is None:
+                raise TerminalError("whoever asked has no Slack account to write to")
+            return _Place(await self._desk.slack.dm_open(user), None)
+        if row.body.get("channel"):
+            return _Place(row.body["channel"], row.body.get("thread_ts"))
+        if view is None or view.channel is None:
+            raise TerminalError("the run has no thread")
+        return _Place(view.channel, view.thread_ts)

@@ -1,0 +1,259 @@
+"""Intake: from a message that asks for something to a run, or to a sentence that says why not.
+
+Stored first, acknowledged second. What can be decided at once (who, which playbook, which inputs) is committed together
+with the delivery; if Slack cannot be asked who somebody is in time, only the delivery is stored and decided a moment
+later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.desk import Desk
+from bot.messages import Asked
+from bot.slack_errors import SlackError, SlackRevoked
+from core.config.agents import Channel, Chosen, UnknownAgent, choose
+from core.config.people import NotRecognised
+from core.crashpoints import crashpoint
+from core.errors import TerminalError
+from core.planners.binding import Attachment, Bound, MissingInputs, bind_inputs
+from core.planners.definition import Playbook
+from core.principals import Principal
+from core.record.changes import Insert, Landed
+from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
+from core.runs.draft import delivery
+from core.store import inbox, runs
+
+log = logging.getLogger(__name__)
+
+DECIDE_WITHIN_S = 1.5
+"""Slack waits 3 s for the acknowledgement; the commit needs its part of that."""
+
+OLD_AFTER_S = 600
+"""A message that took longer than this to reach us could surprise whoever wrote it."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A sentence instead of a run; private ones are for the asker alone."""
+
+    text: str
+    private: bool = False
+    form: bool = False
+    """Offer the form that asks for what is missing."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A run that exists now, because of this delivery."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A sentence was queued instead of a run."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Nothing new: the same delivery was here before, or its message has a run already."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Only stored: it could not be decided in time, and has to be carried out."""
+
+    row: inbox.InboxRow
+
+
+@dataclass(frozen=True)
+class _Go:
+    """A request to accept."""
+
+    request: Request
+    unused: tuple[str, ...]
+    """Names of attached files no input takes."""
+
+
+Done = Accepted | Answered | Known | Stored
+
+
+async def receive(desk: Desk, asked: Asked, dedupe_key: str) -> Done:
+    """Store a request and, if that can be decided in time, act on it."""
+    if await inbox.find(desk.database, desk.tenant, dedupe_key) is not None:
+        return Known()
+    try:
+        async with asyncio.timeout(DECIDE_WITHIN_S):
+            known = await _look_up(desk, asked)
+    except (TimeoutError, SlackError) as error:
+        log.info("a message is decided later: %r", error, extra={"action": "decided_later"})
+        now_ms = desk.clock.wall_ms()
+        crashpoint("CP01")
+        written = inbox.received(desk.tenant, dedupe_key, "message", asked.to_body(), now_ms=now_ms)
+        [new] = await desk.database.journal.record([written])
+        crashpoint("CP02")
+        return Stored(inbox.InboxRow(dedupe_key, "message", asked.to_body(), now_ms)) if new else Known()
+    return await _commit(desk, asked, dedupe_key, await _decide(desk, asked, known), stored=False)
+
+
+async def process(desk: Desk, row: inbox.InboxRow) -> Done:
+    """Decide a delivery that was only stored.
+
+    Raises:
+        SlackError: Slack has to be asked something and does not answer; try again.
+    """
+    asked = Asked.from_body(row.body)
+    decision = await _decide(desk, asked, await _look_up(desk, asked))
+    return await _commit(desk, asked, row.dedupe_key, decision, stored=True)
+
+
+async def missing_inputs(desk: Desk, asked: Asked) -> tuple[Playbook, MissingInputs] | Reply | Bound:
+    """What a request still needs, for the form."""
+    chosen = choose(desk.config, await _channel(desk, asked), asked.text)
+    if isinstance(chosen, UnknownAgent):
+        return Reply(chosen.sentence)
+    playbook = desk.playbooks[chosen.agent]
+    bound = _bind(desk, playbook, asked, chosen)
+    return bound if isinstance(bound, Bound) else (playbook, bound)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What Slack had to be asked about a message."""
+
+    who: Principal | NotRecognised
+    channel: Channel
+
+
+async def _look_up(desk: Desk, asked: Asked) -> _Known:
+    who = await desk.identity.principal(asked.user, team=asked.user_team)
+    return _Known(who, await _channel(desk, asked))
+
+
+async def _decide(desk: Desk, asked: Asked, known: _Known) -> _Go | Reply:
+    who = known.who
+    if isinstance(who, NotRecognised):
+        return Reply(who.sentence, private=True)
+    if who.external:
+        return Reply("Only members of this team can start runs here. Ask one of them.", private=True)
+    age_s = desk.clock.wall_ms() // 1000 - asked.event_time_s
+    if age_s > OLD_AFTER_S and asked.given is None:  # who filled in the form is here now
+        late = f"Your message reached me {age_s // 60} minutes late, so nothing was started."
+        return Reply(f"{late} Mention me again if you want it.")
+    chosen = choose(desk.config, known.channel, asked.text)
+    if isinstance(chosen, UnknownAgent):
+        return Reply(chosen.sentence)
+    playbook = desk.playbooks[chosen.agent]
+    bound = _bind(desk, playbook, asked, chosen)
+    if isinstance(bound, MissingInputs):
+        return Reply(bound.sentence(playbook), form=bool(bound.fields) and not bound.problems)
+    underway = await runs.listed(desk.database, desk.tenant, requester=who.id, open_only=True, limit=200)
+    cap = desk.config.limits.runs_per_person
+    if len(underway) >= cap:
+        has = f"{cap} run{'' if cap == 1 else 's'}"
+        return Reply(f"You have {has} under way, which is the most one person may have. Stop one or wait for it.")
+    return _Go(_request(desk, asked, who, chosen, bound), bound.unused)
+
+
+def _bind(desk: Desk, playbook: Playbook, asked: Asked, chosen: Chosen) -> Bound | MissingInputs:
+    files = [Attachment(file.name, file.media_type, file.size) for file in asked.files]
+    limit = desk.config.limits.upload_bytes
+    return bind_inputs(playbook, chosen.rest, files, asked.given or {}, max_file_bytes=limit, hint=chosen.hint)
+
+
+def _request(desk: Desk, asked: Asked, who: Principal, chosen: Chosen, bound: Bound) -> Request:
+    source = desk.config.playbooks[chosen.agent]
+    return Request(
+        tenant=desk.tenant,
+        source_key=asked.source_key,
+        agent=chosen.agent,
+        document=Pinned("playbook", source.text),
+        policy=Pinned("policy", desk.config.policy_text),
+        text=chosen.rest,
+        inputs={name: _slack_file(value, asked) for name, value in bound.inputs.items()},
+        requester=who,
+        surface=Surface(asked.team, asked.channel, asked.root_ts, asked.ts),
+        limits=Limits(desk.config.limits.steps, desk.config.limits.run_time_ms),
+    )
+
+
+def _slack_file(value: Any, asked: Asked) -> Any:
+    """A bound attachment as the run keeps it until its bytes are stored."""
+    if isinstance(value, Mapping) and "attachment" in value:
+        file = asked.files[value["attachment"]]
+        return {"slack_file": file.id, "name": file.name, "media_type": file.media_type}
+    return value
+
+
+async def _channel(desk: Desk, asked: Asked) -> Channel:
+    named = any(name.startswith("#") for name in desk.config.channels)
+    if not named or asked.channel.startswith("D"):
+        return Channel(asked.channel, "")
+    try:
+        return Channel(asked.channel, await desk.slack.channel_name(asked.channel))
+    except SlackRevoked:
+        raise
+    except TerminalError as error:
+        log.warning("a channel's name is hidden from us: %s", error, extra={"action": "channel_unnamed"})
+        return Channel(asked.channel, "")
+
+
+async def _commit(desk: Desk, asked: Asked, dedupe_key: str, decision: _Go | Reply, *, stored: bool) -> Done:
+    now_ms = desk.clock.wall_ms()
+    journal = desk.database.journal
+    crashpoint("CP01")
+    if isinstance(decision, Reply):
+        row = _inbox_row(desk, asked, dedupe_key, "answered", now_ms, None)
+        writes: list[Any] = [_reply(desk, asked, decision, dedupe_key, now_ms)]
+        writes.append(inbox.processed(desk.tenant, dedupe_key, "answered", now_ms=now_ms) if stored else row)
+        await journal.record(writes)
+        return Answered()
+    run_id = desk.ids.run()
+    done = inbox.processed(desk.tenant, dedupe_key, "accepted", now_ms=now_ms, run_id=run_id)
+    fresh = None if stored else _inbox_row(desk, asked, dedupe_key, "accepted", now_ms, run_id)
+    request = replace(decision.request, inbox=fresh)
+    change = accept(request, run_id=run_id, salt=desk.ids.salt(), now_ms=now_ms)
+    if decision.unused:
+        change = replace(change, inserts=(*change.inserts, _unused(desk, request, run_id, decision.unused, now_ms)))
+    answer = await journal.commit(replace(change, updates=(done,)) if stored else change)
+    crashpoint("CP02")
+    if isinstance(answer, Landed):
+        return Accepted(run_id)
+    if stored:
+        await journal.record([inbox.processed(desk.tenant, dedupe_key, "duplicate", now_ms=now_ms)])
+    log.info("a message was delivered again", extra={"action": "duplicate_message", "source": request.source_key})
+    return Known()
+
+
+def _inbox_row(desk: Desk, asked: Asked, key: str, outcome: str, now_ms: int, run_id: str | None) -> Insert:
+    return inbox.received(desk.tenant, key, "message", asked.to_body(), now_ms=now_ms, run_id=run_id, outcome=outcome)
+
+
+def _reply(desk: Desk, asked: Asked, reply: Reply, dedupe_key: str, now_ms: int) -> Insert:
+    """Said once per message, whichever of its two events brought it, and once per filled form."""
+    body: dict[str, Any] = {
+        "text": reply.text,
+        "channel": asked.channel,
+        "thread_ts": asked.root_ts,
+        "user": asked.user,
+    }
+    if reply.form:
+        body["request"] = dedupe_key
+    key = f"reply:{asked.source_key}" + ("" if asked.given is None else f":{dedupe_key}")
+    if not reply.private:
+        return delivery(desk.tenant, None, asked.team, asked.channel, asked.root_ts, "slack.reply", key, body, now_ms)
+    # In a lane of its own: what cannot be whispered must not hold up what is said aloud.
+    lane = f"private:{asked.user}"
+    return delivery(desk.tenant, None, asked.team, asked.channel, lane, "slack.private", key, body, now_ms)
+
+
+def _unused(desk: Desk, request: Request, run_id: str, names: tuple[str, ...], now_ms: int) -> Insert:
+    surface = request.surface
+    assert surface is not None
+    left = "so it is not used" if len(names) == 1 else "so they are not used"
+    text = f"`{request.agent}` has no input for {', '.join(names)}, {left}."
+    place = (surface.team, surface.channel, surface.thread_ts)
+    return delivery(desk.tenant, run_id, *place, "slack.reply", f"unused:{run_id}", {"text": text}, now_ms)

@@ -1,0 +1,31 @@
+"""The routing table: every event, click, command and form we answer, on one page.
+
+Each listener parses, stores and acknowledges; what was stored is carried out after that (`stored`). Exact ids only: a
+pattern would also answer ids it was not meant for. What is not ours (another app, another team) is refused before any
+listener sees it.
+"""
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.listeners import block_actions, commands, guard, home, mentions, reactions, views
+from bot.office import Office
+from bot.surface import COMMAND, ActionId, BotEvent, CallbackId
+
+
+def register_listeners(app: AsyncApp, office: Office) -> None:
+    """Attach everything to the app."""
+    app.middleware(guard.ours_only(office.desk))
+    app.error(guard.on_error(office.desk))
+
+    app.event(BotEvent.APP_MENTION.payload_type)(mentions.on_message(office))
+    app.event("message")(mentions.on_message(office))
+    app.event(BotEvent.REACTION_ADDED.payload_type)(reactions.on_reaction(office))
+    app.event(BotEvent.APP_HOME_OPENED.payload_type)(home.on_opened(office))
+
+    app.action(ActionId.RUN_KILL.value)(block_actions.on_kill(office))
+    app.action(ActionId.RUN_DETAILS.value)(block_actions.on_details(office))
+    app.action(ActionId.RUN_INPUTS.value)(block_actions.on_inputs(office))
+
+    app.view(CallbackId.RUN_INPUTS.value)(views.on_inputs(office))
+
+    app.command(COMMAND)(commands.on_command(office))

@@ -1,0 +1,53 @@
+"""The names Slack and Banksman agree on: events, the command, action and callback ids, the metadata event.
+
+Listeners subscribe to these, builders write them into blocks, `manifest.yml` declares them; a test keeps the three
+equal. What happens on each is decided in `listeners/`, not here.
+"""
+
+from enum import StrEnum
+
+BOT_NAME = "banksman"
+"""Display name of the bot user; what people type after the `@`."""
+
+COMMAND = "/banksman"
+
+
+class BotEvent(StrEnum):
+    """Events API subscriptions, as the manifest writes them."""
+
+    APP_MENTION = "app_mention"
+    MESSAGE_CHANNELS = "message.channels"
+    MESSAGE_GROUPS = "message.groups"
+    MESSAGE_IM = "message.im"
+    REACTION_ADDED = "reaction_added"
+    APP_HOME_OPENED = "app_home_opened"
+
+    @property
+    def payload_type(self) -> str:
+        """`event.type` of the delivery: the part before the dot."""
+        return self.value.partition(".")[0]
+
+
+class ActionId(StrEnum):
+    """`action_id` of every button we render; the button's value is the run id, and nothing in a click is authority."""
+
+    RUN_KILL = "run_kill"
+    RUN_DETAILS = "run_details"
+    RUN_INPUTS = "run_inputs_open"
+
+
+class CallbackId(StrEnum):
+    """`callback_id` of every view we open."""
+
+    RUN_INPUTS = "run_inputs"
+    RUN_DETAILS = "run_details_view"
+
+
+METADATA_EVENT = "banksman_run"
+"""`event_type` of the metadata on our messages; its payload carries our key, so an ambiguous post can be found."""
+
+STOP_REACTION = "x"
+"""Reaction on a run's root message that asks for a stop."""
+
+ACK_REACTION = "eyes"
+"""Reaction that says: seen, and stored."""
