@@ -1,0 +1,1 @@
+"""Measurements of the real engine, beside peers and physical limits; never a timed test."""

@@ -1,0 +1,49 @@
+"""How much of each piece of work is done."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of repetitions."""
+
+    steps: tuple[tuple[int, int], ...]
+    """W1: `(at once, runs)`, the most at once last."""
+    parked: tuple[int, ...]
+    """W2: how many runs are parked while runs are woken."""
+    wakes: int
+    deaths: int
+    accepts: tuple[tuple[int, int], ...]
+    """W4: `(at once, requests)`."""
+    stops: int
+    busy_stops: int
+    mentions: int
+    within_s: float
+    """How long one workload may take before it counts as failed."""
+
+
+SMALL = Sizes(
+    steps=((1, 15), (20, 60)),
+    parked=(100, 1_000),
+    wakes=30,
+    deaths=1,
+    accepts=((1, 200), (50, 1_000)),
+    stops=20,
+    busy_stops=8,
+    mentions=12,
+    within_s=180,
+)
+"""About a minute for each database on an idle machine."""
+
+FULL = Sizes(
+    steps=((1, 50), (20, 300)),
+    parked=(1_000, 10_000),
+    wakes=100,
+    deaths=3,
+    accepts=((1, 500), (50, 5_000)),
+    stops=30,
+    busy_stops=20,
+    mentions=20,
+    within_s=900,
+)
+"""Some minutes for each database."""
