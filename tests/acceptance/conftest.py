@@ -1,0 +1,96 @@
+"""Houses for whole-process tests: one per database for the session, and new ones for tests that break theirs."""
+
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Protocol
+
+import pytest
+
+from tests.acceptance.house import House, homes
+from tests.acceptance.team import Team
+from tests.servers import PostgresServer
+
+_standing: list[House] = []
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what the processes wrote under a failed test."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"the house in {house.home}", house.logs()) for house in _standing]
+    return report
+
+
+class Builder(Protocol):
+    """Starts a new house."""
+
+    def __call__(self, database: str = "sqlite", /, **settings: str) -> House: ...
+
+
+def _built(postgres: Callable[[], PostgresServer], database: str, settings: dict[str, str]) -> House:
+    if database == "postgres":
+        name = f"house_{next(_numbers)}"
+        settings = {"BANKSMAN_DATABASE_URL": postgres().create_database(name), **settings}
+    house = House.start(homes("house"), **settings)
+    _standing.append(house)
+    return house
+
+
+def _torn_down(house: House) -> None:
+    try:
+        house.stop()
+    finally:
+        _standing.remove(house)
+        shutil.rmtree(house.home, ignore_errors=True)
+
+
+@pytest.fixture
+def new_house(postgres_server: PostgresServer) -> Iterator[Builder]:
+    """Starts houses of this test alone; each is stopped afterwards, and nothing of it may be left."""
+    built: list[House] = []
+
+    def build(database: str = "sqlite", /, **settings: str) -> House:
+        built.append(_built(lambda: postgres_server, database, settings))
+        return built[-1]
+
+    yield build
+    for house in built:
+        _torn_down(house)
+
+
+@pytest.fixture(scope="session")
+def shared_houses(postgres_server: PostgresServer) -> Iterator[Callable[[str], House]]:
+    """One house per database, started when first asked for."""
+    built: dict[str, House] = {}
+
+    def find(database: str) -> House:
+        if database not in built:
+            built[database] = _built(lambda: postgres_server, database, {})
+        return built[database]
+
+    yield find
+    for house in built.values():
+        _torn_down(house)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def house(request: pytest.FixtureRequest, shared_houses: Callable[[str], House]) -> House:
+    """A house that other tests use too, once on each database."""
+    return shared_houses(request.param)
+
+
+@pytest.fixture
+def sqlite_house(shared_houses: Callable[[str], House]) -> House:
+    """A house that other tests use too."""
+    return shared_houses("sqlite")
+
+
+@pytest.fixture
+async def team(request: pytest.FixtureRequest) -> AsyncIterator[Team]:
+    """The people of the house the test uses."""
+    name = next(name for name in ("house", "sqlite_house") if name in request.fixturenames)
+    async with Team(request.getfixturevalue(name).url) as people:
+        yield people

@@ -1,0 +1,204 @@
+"""What people do in the demo team, and what they see there, through the playground's HTTP surface."""
+
+import asyncio
+import base64
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+
+from tests.acceptance.house import SOON_S
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+BOT = "U0BANKSMAN"
+DATA = "C0DATA"
+OPS = "C0OPS"
+
+_POLL_S = 0.1
+
+
+def user(name: str) -> str:
+    """Slack id of one of the demo's people."""
+    return f"U0{name.upper()}"
+
+
+def words(value: Any) -> str:
+    """Everything a message or view says, its blocks included, as one text."""
+    match value:
+        case Mapping():
+            return " ".join(words(item) for key, item in value.items() if key not in ("files", "reactions"))
+        case list():
+            return " ".join(words(item) for item in value)
+        case str():
+            return value
+        case _:
+            return ""
+
+
+class Team:
+    """Use as `async with Team(url) as team`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __aenter__(self) -> "Team":
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SOON_S))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def act(self, what: str, **body: Any) -> Json:
+        """`POST /playground/WHAT`; fails unless the playground takes it."""
+        # Large bodies go as a stream: aiohttp warns about one that blocks the loop.
+        data, headers = io.BytesIO(json.dumps(body).encode()), {"Content-Type": "application/json"}
+        async with self._http.post(f"{self._url}/playground/{what}", data=data, headers=headers) as answer:
+            text = await answer.text()
+            assert 200 == answer.status, text
+            return dict(await answer.json())
+
+    async def say(
+        self,
+        text: str,
+        *files: tuple[str, bytes],
+        by: str = "requester",
+        channel: str = DATA,
+        thread: str | None = None,
+    ) -> str:
+        """Write a message; `@banksman` in it is a mention. Its ts."""
+        attached = [{"name": name, "content_base64": self.encoded(data)} for name, data in files]
+        body: Json = {"user": user(by), "channel": channel, "text": text, "files": attached}
+        if thread is not None:
+            body["thread_ts"] = thread
+        return str((await self.act("messages", **body))["ts"])
+
+    @staticmethod
+    def encoded(data: bytes) -> str:
+        """Bytes as the playground takes them."""
+        return base64.b64encode(data).decode()
+
+    async def view(self, of: str) -> Json:
+        """Wait for a modal of somebody."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            views = [view for view in (await self.state())["views"] if view["user"] == user(of)]
+            if views:
+                return dict(views[-1])
+            assert time.monotonic() < deadline, f"no modal opened for {of}"
+            await asyncio.sleep(_POLL_S)
+
+    async def state(self) -> Json:
+        """`GET /playground/state`."""
+        async with self._http.get(f"{self._url}/playground/state") as answer:
+            assert 200 == answer.status
+            return dict(await answer.json())
+
+    async def thread(self, root: str) -> list[Json]:
+        """A thread's messages, the root first, in the order they were posted."""
+        everything = (await self.state())["messages"]
+        mine = [message for message in everything if root in (message["ts"], message["thread_ts"])]
+        return sorted(mine, key=lambda message: float(message["ts"]))
+
+    async def until(self, root: str, look: Callable[[list[Json]], T | None], what: str) -> T:
+        """Look at a thread again and again until there is something to see."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            thread = await self.thread(root)
+            found = look(thread)
+            if found:
+                return found
+            seen = "\n".join(
+                f"{message['user']} {message['ephemeral_to'] or ''}: {words(message)}" for message in thread
+            )
+            assert time.monotonic() < deadline, f"waited {SOON_S:.0f} s in vain for {what}; the thread:\n{seen}"
+            await asyncio.sleep(_POLL_S)
+
+    async def private(self, to: str, *having: str) -> Json:
+        """Wait for any private message to somebody that says all of this."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            mine = [each for each in (await self.state())["messages"] if each["ephemeral_to"] == user(to)]
+            for each in mine:
+                if all(text in words(each) for text in having):
+                    return dict(each)
+            assert time.monotonic() < deadline, f"{to} was not told {having} but {[words(each) for each in mine]}"
+            await asyncio.sleep(_POLL_S)
+
+    async def card(self, root: str, *having: str) -> Json:
+        """Wait for the run's card to say all of this."""
+        return await self.until(
+            root,
+            lambda thread: next((card for card in cards(thread) if all(text in words(card) for text in having)), None),
+            f"a card with {having}",
+        )
+
+    async def told(self, root: str, text: str, to: str) -> Json:
+        """Wait for a private message to somebody."""
+        return await self.until(
+            root,
+            lambda thread: next(
+                (each for each in thread if each["ephemeral_to"] == user(to) and text in words(each)), None
+            ),
+            f"{to} to be told {text!r}",
+        )
+
+    async def answered(self, root: str, *having: str) -> Json:
+        """Wait for a public answer of the bot that says all of this."""
+        return await self.until(
+            root,
+            lambda thread: next(
+                (each for each in said(thread) if all(text in words(each) for text in having)),
+                None,
+            ),
+            f"an answer with {having}",
+        )
+
+    async def click(self, card: Json, label: str, by: str) -> Json:
+        """Press a message's button."""
+        pressed = button(card, label)
+        assert pressed is not None, f"there is no button {label!r}"
+        return await self.act(
+            "actions",
+            user=user(by),
+            channel=card["channel"],
+            ts=card["ts"],
+            action_id=pressed["action_id"],
+            value=pressed.get("value"),
+        )
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes of a file of the team."""
+        async with self._http.get(url) as answer:
+            assert 200 == answer.status
+            return await answer.read()
+
+
+def said(thread: list[Json]) -> list[Json]:
+    """The bot's public messages."""
+    return [message for message in thread if message["user"] == BOT and not message["ephemeral_to"]]
+
+
+def cards(thread: list[Json]) -> list[Json]:
+    """The bot's messages with a Details button: cards, of which a run has one."""
+    return [message for message in said(thread) if button(message, "Details") is not None]
+
+
+def button(message: Json, label: str) -> Json | None:
+    """A message's button by the beginning of its label."""
+    for block in message["blocks"] or ():
+        for element in block.get("elements", ()):
+            if element.get("type") == "button" and element["text"]["text"].startswith(label):
+                return dict(element)
+    return None
+
+
+def run_of(card: Json) -> str:
+    """The run a card is about."""
+    details = button(card, "Details")
+    assert details is not None
+    return str(details["value"])

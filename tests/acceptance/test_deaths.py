@@ -1,0 +1,221 @@
+"""Processes that die, freeze or vanish: the run is finished by whoever is left, and nothing is done twice."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from core.execution.labels import labelled
+from core.ids import TENANT
+from tests.acceptance.conftest import Builder
+from tests.acceptance.house import House, is_listening, until
+from tests.acceptance.team import Team, cards, run_of, said, words
+from tests.acceptance.test_story import CSV
+
+GATED = """\
+tools:
+  files.write: {tier: workspace, recovery: idempotent}
+  shell: {tier: workspace, recovery: idempotent}
+
+sandbox: {level: auto, unsandboxed: refused}
+
+playbooks:
+  - name: gated
+    title: A call that waits for a file to appear
+    steps:
+      - {id: first, title: Write something, tool: files.write, with: {path: first.txt, content: first}}
+      - id: gate
+        title: Wait at the gate
+        tool: shell
+        with: {argv: [sh, -c, "while [ ! -e go ]; do sleep 0.05; done; echo through"]}
+      - {id: last, title: Count, tool: shell, with: {argv: [cat, first.txt]}}
+    summary: "${{ steps.gate.out.stdout }} ${{ steps.last.out.stdout }}"
+"""
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> str:
+    """A configuration whose run waits in its second call until `open_gate`."""
+    (tmp_path / "gated.yml").write_text(GATED)
+    return str(tmp_path / "gated.yml")
+
+
+def open_gate(house: House, run_id: str) -> None:
+    """Let the second call end."""
+    (house.home / "workspaces" / TENANT / run_id / "go").touch()
+
+
+def at_the_gate(house: House, run_id: str, *, fence: int | None = None) -> int:
+    """Wait until the second call has a process, under another fence than the given one; its fence."""
+
+    def look() -> int | None:
+        if house.show(run_id)["plan"][1]["status"] != "running":
+            return None
+        fences = {label.fence for label in labelled(run_id=run_id).values()}
+        return fences.pop() if len(fences) == 1 and fence not in fences else None
+
+    return until(look, f"{run_id} to wait at the gate")
+
+
+def is_finished_once(house: House, run_id: str) -> None:
+    """The run completed, its finished call was done once, the interrupted one repeated under its key."""
+    shown = house.reaches(run_id, "completed", "failed", "blocked")
+    assert "completed" == shown["run"]["state"], shown
+    assert "through\n first" == shown["run"]["outcome"].strip()
+    assert [("first", 1), ("gate", 2), ("last", 1)] == [(call["step"], call["attempts"]) for call in shown["actions"]]
+    assert {"succeeded"} == {call["status"] for call in shown["actions"]}
+    log = house.log(run_id)
+    assert 4 == sum(event["type"] == "call-started" for event in log)
+    assert 3 == sum(event["type"] == "call-ended" for event in log)
+    assert sorted(event["fence"] for event in log) == [event["fence"] for event in log]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_another_worker_finishes_what_a_killed_one_had_in_hand(new_house: Builder, gated: str, database: str) -> None:
+    house = new_house(database, BANKSMAN_CONFIG=gated)
+    run_id = house.ask("gated")
+    first = at_the_gate(house, run_id)
+    house.another_worker()
+    with house.frozen():  # so that nobody starts the first one again
+        os.kill(house.part("worker"), signal.SIGKILL)
+        at_the_gate(house, run_id, fence=first)
+
+        open_gate(house, run_id)
+
+        is_finished_once(house, run_id)
+
+
+def test_a_killed_worker_is_started_again_and_finishes(new_house: Builder, gated: str) -> None:
+    house = new_house(BANKSMAN_CONFIG=gated)
+    run_id = house.ask("gated")
+    first = at_the_gate(house, run_id)
+
+    os.kill(house.part("worker"), signal.SIGKILL)
+    at_the_gate(house, run_id, fence=first)
+    open_gate(house, run_id)
+
+    is_finished_once(house, run_id)
+    assert "The worker ended; starting it again." in house.output.read_text()
+    assert str(house.part("worker")) == house.run_file["parts"]["worker"]
+
+
+def test_a_worker_that_wakes_up_late_changes_nothing(new_house: Builder, gated: str) -> None:
+    house = new_house(BANKSMAN_CONFIG=gated)
+    run_id = house.ask("gated")
+    first = at_the_gate(house, run_id)
+    second = house.another_worker()
+    late = house.part("worker")
+    os.kill(late, signal.SIGSTOP)
+    try:
+        at_the_gate(house, run_id, fence=first)
+        open_gate(house, run_id)
+        is_finished_once(house, run_id)
+        before = (house.show(run_id), _told(house, run_id))
+    finally:
+        os.kill(late, signal.SIGCONT)
+
+    # With the second one gone, whatever is done now is done by the one that woke up, or by its successor.
+    second.terminate()
+    second.wait(60)
+    other = house.ask("gated")
+    at_the_gate(house, other)
+    open_gate(house, other)
+    house.reaches(other, "completed")
+
+    assert before == (house.show(run_id), _told(house, run_id))
+    is_finished_once(house, run_id)
+
+
+def _told(house: House, run_id: str) -> list[dict[str, Any]]:
+    """The log without what came too late: that is kept, and never applied."""
+    return [event for event in house.log(run_id) if event["type"] != "late-result"]
+
+
+async def test_runs_go_on_while_redis_is_dead_and_it_comes_back(new_house: Builder) -> None:
+    house = new_house()
+    async with Team(house.url) as team:
+        with house.frozen():  # so that nobody starts Redis again
+            os.kill(house.redis(), signal.SIGKILL)
+            root = await team.say("@banksman report", ("visits.csv", CSV))
+            stopped = house.ask("runaway")
+            house.working(stopped)
+            house.cli("kill", stopped)
+
+            await team.card(root, "Completed")
+            await team.answered(root, "no effects outside", "3 files")
+            until(lambda: house.show(stopped)["stop"]["confirmed_at"], "the stop to be confirmed")
+            assert {} == labelled(run_id=stopped)
+            assert not answers(house)
+
+        until(lambda: answers(house), "Redis to come back under its address")
+        root = await team.say("@banksman report", ("visits.csv", CSV))
+        await team.card(root, "Completed")
+
+
+def answers(house: House) -> bool:
+    """Whether the house's Redis is there."""
+    with redis.Redis.from_url(house.run_file["redis_url"]) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+async def test_a_playground_that_is_killed_comes_back_with_everything_in_it(new_house: Builder) -> None:
+    house = new_house()
+    async with Team(house.url) as team:
+        root = await team.say("@banksman report", ("visits.csv", CSV))
+        await team.answered(root, "no effects outside", "3 files")
+        before = await team.thread(root)
+
+        os.kill(house.part("bot.playground"), signal.SIGKILL)
+
+        until(lambda: is_listening(house.port) and house.part("bot.playground"), "the playground to come back")
+        assert before == await team.thread(root)
+        again = await team.say("@banksman report", ("visits.csv", CSV))
+        await team.answered(again, "no effects outside", "3 files")
+
+
+async def test_a_bot_that_is_killed_posts_nothing_twice_and_forgets_nothing(new_house: Builder, gated: str) -> None:
+    house = new_house(BANKSMAN_CONFIG=gated)
+    async with Team(house.url) as team:
+        root = await team.say("@banksman gated")
+        run_id = run_of(await team.card(root, "Running"))
+        at_the_gate(house, run_id)
+
+        os.kill(house.part("bot"), signal.SIGKILL)
+        open_gate(house, run_id)
+        house.reaches(run_id, "completed")
+
+        await team.card(root, "Completed")
+        await team.answered(root, "through", "no effects outside")
+        thread = await team.thread(root)
+        assert 1 == len(cards(thread))
+        assert 2 == len(said(thread)), [words(each) for each in said(thread)]
+
+
+def test_nothing_is_left_when_it_is_stopped_in_the_middle_of_a_call(new_house: Builder) -> None:
+    house = new_house()
+    run_id = house.ask("runaway")
+    house.working(run_id)
+
+    assert 0 == house.stop()
+
+    assert {} == labelled(run_id=run_id)
+    assert "executing" == house.show(run_id)["run"]["state"], "the run waits for the next start"
+
+
+def test_nothing_is_left_when_it_is_killed(new_house: Builder) -> None:
+    house = new_house()
+    run_id = house.ask("runaway")
+    house.working(run_id)
+    house.remember()
+
+    os.kill(house.process.pid, signal.SIGKILL)
+    house.process.wait()
+
+    until(lambda: not house.left(), "everything to end by itself")
+    assert {} == labelled(run_id=run_id)

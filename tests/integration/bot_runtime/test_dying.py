@@ -1,0 +1,128 @@
+"""A bot process that dies at a crash point, or is told to go: the next one finishes, and nothing happens twice."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from sqlalchemy import delete, update
+
+from core.record.states import RunState
+from core.store.tables import inbox, leaders
+from tests.integration.bot_runtime.office import House, Team, poll, words
+
+pytestmark = pytest.mark.timeout(60)
+
+Process = asyncio.subprocess.Process
+Start = Callable[[str], Awaitable[Process]]
+
+
+@pytest.fixture
+async def start_process(house: House) -> AsyncIterator[Start]:
+    """Starts `python -m bot` with a crash point armed: `await start_process("CP10@1")`."""
+    started: list[Process] = []
+
+    async def start(chaos: str) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            env={**house.environ, "PATH": os.environ["PATH"], "CHAOS": chaos},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        assert line.startswith(b"ready "), line
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _time_passes(house: House) -> None:
+    """The dead bot's lead runs out, and what it stored has lain for a while."""
+    async with house.database.begin() as connection:
+        await connection.execute(delete(leaders))
+    async with house.database.begin() as connection:
+        await connection.execute(update(inbox).values(received_at=inbox.c.received_at - 20_000))
+
+
+@pytest.mark.parametrize("point", ["CP01@1", "CP02@1", "CP10@1", "CP20@1"])
+async def test_wherever_it_dies_there_is_one_run_one_card_and_one_ending(
+    house: House, team: Team, start_process: Start, point: str
+) -> None:
+    process = await start_process(point)
+    await team.say("@banksman idle")
+    assert -signal.SIGKILL == await process.wait()
+    await _time_passes(house)
+
+    await house.start_bot()
+
+    run = await house.run()
+    await team.card()
+    await house.completes(run.id)
+    await team.hears(": completed after")
+    await poll(lambda: _shows_end(team), "the card to show the end")
+    assert 2 == len(await team.heard())
+
+
+async def _shows_end(team: Team) -> bool:
+    return "Completed" in words(await team.card())
+
+
+async def test_an_ending_that_was_posted_by_a_bot_that_died_is_not_posted_again(
+    house: House, team: Team, start_process: Start
+) -> None:
+    process = await start_process("CP20@2")
+    await team.say("@banksman idle")
+    run = await house.run()
+    await team.card()
+    await house.completes(run.id, "a.csv")
+    assert -signal.SIGKILL == await process.wait()
+    await _time_passes(house)
+
+    await house.start_bot()
+
+    await team.hears(": completed after")
+    assert 3 == len(await team.heard())
+
+
+async def test_a_click_stored_by_a_process_that_died_is_carried_out(
+    house: House, team: Team, start_process: Start
+) -> None:
+    process = await start_process("CP11@1")
+    await team.say("@banksman idle")
+    await house.run()
+
+    clicked = await team.click(await team.card(), "run_kill")
+
+    assert not clicked["acked"]
+    assert -signal.SIGKILL == await process.wait()
+    await _time_passes(house)
+    await house.start_bot()
+    await house.run(RunState.CANCELED)
+    await team.hears("Stop requested", user="U0REQUESTER")
+
+
+async def test_told_to_go_it_is_gone_within_seconds_and_leaves_nothing_undone(
+    house: House, team: Team, start_process: Start
+) -> None:
+    process = await start_process("")
+    await team.fault("hang", method="chat.postMessage", seconds=30)
+    await team.say("@banksman idle")
+    await house.run()
+
+    process.terminate()
+    async with asyncio.timeout(15):
+        assert 0 == await process.wait()
+
+    await team.fault("clear")
+    await house.start_bot()
+    await team.card()

@@ -1,0 +1,87 @@
+"""The command line in this process, on a home whose database is migrated and empty; no part runs."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli.main import app
+from tests.databases import sqlite_template
+
+__all__ = ["sqlite_template"]
+
+ROOT = Path(__file__).resolve().parents[3]
+WITHIN_S = 60
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Some commands start processes of their own, which takes seconds on a busy machine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(WITHIN_S))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+
+class CommandLine:
+    """Runs commands on one home: `banksman("runs", "--json", code=0)`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.database = home / "banksman.db"
+        self._runner = CliRunner()
+
+    def __call__(self, *arguments: str, code: int | None = None, **settings: str) -> Answer:
+        """Run a command.
+
+        Args:
+            code: The exit code it must have; `None` = any.
+            settings: Variables of the environment besides the home.
+        """
+        # Wide, so that tables are not folded at the width of a terminal that is not there.
+        env = {"BANKSMAN_HOME": str(self.home), "COLUMNS": "200", **settings}
+        done = self._runner.invoke(app, arguments, env=env, prog_name="banksman")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        answer = Answer(done.exit_code, done.stdout, done.stderr)
+        assert code is None or code == answer.code, answer
+        return answer
+
+    def ask(self, *more: str) -> str:
+        """Ask for a run of the playbook that needs nothing; its id."""
+        return self("run", "runaway", *more, code=0).out.strip()
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    """A home nothing was ever started in."""
+    monkeypatch.chdir(ROOT)
+    handlers = list(logging.getLogger().handlers)
+    yield CommandLine(tmp_path / "home")
+    logging.getLogger().handlers[:] = handlers
+
+
+@pytest.fixture
+def banksman(bare: CommandLine, sqlite_template: Path) -> CommandLine:
+    """A home with a migrated database."""
+    bare.home.mkdir()
+    shutil.copy(sqlite_template, bare.database)
+    return bare

@@ -1,0 +1,58 @@
+"""`doctor`: everything that would not work, with what to do about it."""
+
+from pathlib import Path
+
+from bot.cli.embedded import EmbeddedRedis
+from core.config.settings import VARIABLES
+from tests.integration.cli.conftest import CommandLine
+
+CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "slack"]
+
+
+def test_all_is_well_on_this_machine(banksman: CommandLine) -> None:
+    answer = banksman("doctor", "--json", code=0)
+
+    found = answer.json
+    assert {"ok", "settings", "findings"} == set(found)
+    assert found["ok"] is True
+    assert {variable.name for variable in VARIABLES} == set(found["settings"])
+    assert CHECKS == list(dict.fromkeys(finding["check"] for finding in found["findings"]))
+    for finding in found["findings"]:
+        assert {"check", "verdict", "detail", "remedy"} == set(finding)
+        assert finding["verdict"] in ("ok", "warning")
+
+
+def test_a_terminal_gets_a_line_per_finding(banksman: CommandLine, redis_server: EmbeddedRedis) -> None:
+    answer = banksman("doctor", code=0, BANKSMAN_REDIS_URL=redis_server.url)
+
+    lines = answer.out.splitlines()
+    for check in CHECKS:
+        assert any(line.split()[:2][1:] == [check] for line in lines), answer.out
+    assert "answers, version" in answer.out
+
+
+def test_everything_that_is_wrong_is_found_at_once(bare: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("tolls: {}\n")
+    settings = {"BANKSMAN_REDIS_URL": "redis://127.0.0.1:1/0", "BANKSMAN_CONFIG": str(tmp_path / "bad.yml")}
+    slack = {
+        "SLACK_BOT_TOKEN": "xoxb-secret-enough",
+        "SLACK_APP_TOKEN": "xapp-secret-enough",
+        "SLACK_API_URL": "http://127.0.0.1:1/api/",
+    }
+
+    answer = bare("doctor", "--json", code=1, **settings, **slack)
+
+    assert answer.json["ok"] is False
+    bad = {finding["check"]: finding for finding in answer.json["findings"] if finding["verdict"] == "bad"}
+    assert {"config", "database", "redis", "slack"} <= set(bad)
+    assert f"{tmp_path / 'bad.yml'}:1:" in bad["config"]["detail"]
+    assert "`banksman db upgrade`" in bad["database"]["detail"] + bad["database"]["remedy"]
+    assert "BANKSMAN_REDIS_URL" in bad["redis"]["remedy"]
+    assert "SLACK_API_URL" in bad["slack"]["remedy"]
+    assert "secret-enough" not in answer.out + answer.err
+
+
+def test_the_doctor_changes_nothing(bare: CommandLine) -> None:
+    bare("doctor", code=1)
+
+    assert not bare.home.exists()

@@ -1,0 +1,56 @@
+"""A workspace, a scratch directory and this host's real sandbox for tools."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.execution.base import CallLabel, Environment
+from core.execution.sandbox import probe_environment
+from core.tools.base import Tool, ToolContext, ToolResult
+from core.tools.registry import Registry
+
+TOOL_ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-tools"
+
+Perform = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def environment() -> Environment:
+    """The strongest sandbox here; tests of tools mean nothing without one."""
+    return probe_environment(tool_environment=TOOL_ENVIRONMENT, allow_unsandboxed=False)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def context(tmp_path: Path, workspace: Path, environment: Environment) -> ToolContext:
+    scratch = tmp_path / "scratch"
+    return ToolContext(
+        label=CallLabel("t1", "run_01", f"call_{tmp_path.name}", 1),
+        idempotency_key="v1.key",
+        workspace=workspace,
+        environment=environment,
+        tool_environment=TOOL_ENVIRONMENT,
+        scratch_path=scratch,
+        timeout_s=60,
+        kill=asyncio.Event(),
+    )
+
+
+@pytest.fixture
+def perform(context: ToolContext) -> Perform:
+    """Validate the arguments as the engine does, then call the tool once."""
+
+    async def call(tool: Tool, **args: Any) -> ToolResult:
+        registry = Registry([tool])
+        return await tool.perform(registry.validate(tool.name, args), context)
+
+    return call

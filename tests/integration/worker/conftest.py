@@ -1,0 +1,209 @@
+"""A real worker's driver on both databases, with tools a test can steer; nothing of it talks to Slack or Redis."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from core.artifacts import FileStore
+from core.clock import SystemClock, boot_id
+from core.execution.base import Environment, SandboxLevel, SandboxReport
+from core.ids import TENANT, Ids
+from core.planners.base import Planner
+from core.planners.playbook import PlaybookPlanner
+from core.principals import Principal
+from core.queue import SilentDoorbell
+from core.record.rows import Snapshot
+from core.record.workers import Identity
+from core.runs import reading
+from core.runs.calls import Bench, Caps
+from core.runs.commands.request import Limits, Pinned, Request, accept
+from core.runs.engine import Station
+from core.runs.leases import Lease
+from core.runs.retries import Retries
+from core.runs.toolbox import DeclaredTool, Toolbox
+from core.runs.views import RunView
+from core.runs.workspaces import Workspaces
+from core.secrets import Redactor
+from core.store import runs
+from core.store.documents import Documents
+from core.store.session import Database
+from core.tools.base import EffectTier, RecoveryClass, ToolContext, ToolResult
+from tests.databases import database, database_url, migrated_postgres, sqlite_template
+from worker.driver import Driver
+
+__all__ = ["database", "database_url", "migrated_postgres", "sqlite_template"]
+
+Behaviour = Callable[["Probe", ToolContext], Awaitable[ToolResult]]
+
+
+class AnyArguments(BaseModel):
+    """Takes whatever a playbook gives."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass
+class Probe:
+    """A tool that does what the test says and remembers what it was given."""
+
+    name: str
+    behaviour: Behaviour
+    contexts: list[ToolContext] = field(default_factory=list)
+    description: str = "Does what a test says."
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        return AnyArguments
+
+    async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
+        self.contexts.append(context)
+        return await self.behaviour(self, context)
+
+
+class NoSandbox:
+    """These tools start no process."""
+
+    level = SandboxLevel.NONE
+
+    def describe(self) -> SandboxReport:
+        raise NotImplementedError
+
+    async def run(self, spec: Any, *, kill: asyncio.Event | None = None) -> Any:
+        raise NotImplementedError
+
+
+@dataclass
+class Rig:
+    """One worker without its process."""
+
+    database: Database
+    home: Path
+    tools: dict[str, DeclaredTool] = field(default_factory=dict)
+    clock: SystemClock = field(default_factory=SystemClock)
+    driver: Driver | None = None
+    lease: Lease | None = None
+    station: Station | None = None
+    environment: Environment = field(default_factory=NoSandbox)
+    policy: str = "{}"
+    planner: Planner = field(default_factory=PlaybookPlanner)
+
+    def tool(
+        self,
+        name: str,
+        behaviour: Behaviour,
+        *,
+        tier: EffectTier | None = "workspace",
+        recovery: RecoveryClass = "idempotent",
+        timeout_s: float = 5,
+    ) -> Probe:
+        """Declare a tool."""
+        probe = Probe(name, behaviour)
+        self.tools[name] = DeclaredTool(probe, f"sha256:{name}", tier, recovery, timeout_s)
+        return probe
+
+    async def start(self, *, slots: int = 8) -> Driver:
+        """Register the worker and make its driver."""
+        ids = Ids(self.clock)
+        for name in ("workspaces", "scratch"):
+            (self.home / name).mkdir(exist_ok=True)
+        objects = FileStore(self.home / "artifacts")
+        bench = Bench(
+            toolbox=Toolbox(self.tools, lambda name, args: AnyArguments(**args)),
+            environment=self.environment,
+            tool_environment=self.home,
+            objects=objects,
+            redactor=Redactor({"TOKEN": "a-very-secret-token"}),
+            scratch=self.home / "scratch",
+            caps=Caps(artifact_bytes=1000, run_bytes=1500, run_files=3),
+            ids=ids,
+            retries=Retries(lambda: 0.0),
+        )
+        identity = Identity(ids.new("wrk"), "host-1", boot_id(), 1, "test", "none")
+        self.lease = lease = Lease(self.database, identity, self.clock)
+        await lease.acquire()
+        self.station = Station(
+            database=self.database,
+            clock=self.clock,
+            bench=bench,
+            planners={"playbook": self.planner},
+            workspaces=Workspaces(self.home / "workspaces", objects),
+            worker=identity.id,
+            host="host-1",
+            holds_lease=lambda: lease.holds,
+            documents=Documents(self.database),
+            policy=Pinned("policy", self.policy),
+        )
+        self.driver = Driver(self.station, lease, SilentDoorbell(), slots=slots)
+        return self.driver
+
+    async def ask(self, *steps: dict[str, Any], step_cap: int = 200, source_key: str | None = None) -> str:
+        """Store a run of a playbook with these steps, ready to be driven."""
+        ids = Ids(self.clock)
+        run_id = ids.run()
+        body = {"name": "probe", "steps": list(steps), "summary": "It is done."}
+        request = Request(
+            tenant=TENANT,
+            source_key=source_key or f"test:{run_id}",
+            agent="probe",
+            document=Pinned("playbook", json.dumps(body)),
+            policy=Pinned("policy", "{}"),
+            text="",
+            inputs={},
+            requester=Principal("ana"),
+            loaded=True,
+            limits=Limits(steps=step_cap),
+        )
+        now_ms = self.clock.wall_ms()
+        await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))
+        return run_id
+
+    async def drive(self, run_id: str) -> RunView:
+        """Ring for a run, wait until the worker has let go of it, and look."""
+        assert self.driver is not None
+        await self.driver.on_ring(run_id, 0)
+        return await self.look(run_id)
+
+    async def look(self, run_id: str) -> RunView:
+        found = await reading.view(self.database, TENANT, run_id)
+        assert found is not None
+        return found
+
+    async def row(self, run_id: str) -> Snapshot:
+        found = await runs.snapshot(self.database, TENANT, run_id)
+        assert found is not None
+        return found
+
+    async def moves(self, run_id: str) -> list[str]:
+        """The transitions of a run, in order."""
+        log = await reading.log(self.database, TENANT, run_id)
+        return [f"{event.from_state}->{event.to_state}" for event in log if event.type == "state"]
+
+
+@pytest.fixture
+async def rig(database: Database, tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(database, tmp_path)
+    yield rig
+    if rig.driver is not None:
+        await rig.driver.drain(0)
+
+
+def step(name: str, tool: str, **more: Any) -> dict[str, Any]:
+    """One step of a playbook."""
+    return {"id": name, "title": name, "tool": tool, "with": {"n": 1}, **more}
+
+
+async def succeed(probe: Probe, context: ToolContext) -> ToolResult:
+    """Work at once."""
+    return ToolResult("succeeded", {"n": len(probe.contexts)})
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something that will happen; the test's own time limit is the deadline."""
+    while not await condition():  # noqa: ASYNC110  # what it waits for is in a database
+        await asyncio.sleep(0.01)

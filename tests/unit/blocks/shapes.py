@@ -1,0 +1,178 @@
+"""What Slack would say to a payload: its block shapes as a JSON Schema, the SDK's models, and a walk over its texts.
+
+The schema is written from Slack's reference pages; it knows exactly the shapes we use, so anything else is an error.
+https://docs.slack.dev/reference/block-kit/
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+from slack_sdk.models.blocks import Block
+
+TEXT = {"type": "string", "minLength": 1, "maxLength": 3000}
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": required | (optional or {}),
+        "additionalProperties": False,
+    }
+
+
+def _text(most: int) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": most}
+    return _object({"type": {"const": "plain_text"}, "text": text, "emoji": {"type": "boolean"}})
+
+
+_MRKDWN = _object({"type": {"const": "mrkdwn"}, "text": TEXT, "verbatim": {"const": True}})
+_STYLE = {"type": "object", "additionalProperties": {"type": "boolean"}, "minProperties": 1}
+_LEAF = {
+    "oneOf": [
+        _object({"type": {"const": "text"}, "text": TEXT}, {"style": _STYLE}),
+        _object({"type": {"const": "user"}, "user_id": {"type": "string", "pattern": "^[UW][A-Z0-9]+$"}}),
+        _object({"type": {"const": "channel"}, "channel_id": {"type": "string", "pattern": "^[CDG][A-Z0-9]+$"}}),
+        _object({"type": {"const": "emoji"}, "name": {"type": "string", "pattern": "^[a-z0-9_]+$"}}),
+        _object(
+            {
+                "type": {"const": "date"},
+                "timestamp": {"type": "integer", "minimum": 0},
+                "format": {"type": "string", "pattern": r"^[{}a-z_ ]+$"},
+                "fallback": TEXT,
+            }
+        ),
+    ]
+}
+_PART = _object(
+    {
+        "type": {"enum": ["rich_text_section", "rich_text_quote"]},
+        "elements": {"type": "array", "minItems": 1, "items": _LEAF},
+    }
+)
+_CONFIRM = _object(
+    {"title": _text(100), "text": _text(300), "confirm": _text(30), "deny": _text(30), "style": {"const": "danger"}}
+)
+_BUTTON = _object(
+    {
+        "type": {"const": "button"},
+        "action_id": {"enum": ["run_kill", "run_details"]},
+        "text": _text(75),
+        "value": {"type": "string", "pattern": "^run_[0-9a-z]{26}$"},
+    },
+    {"style": {"const": "danger"}, "confirm": _CONFIRM},
+)
+_BLOCK = {
+    "oneOf": [
+        _object({"type": {"const": "header"}, "text": _text(150)}),
+        _object({"type": {"const": "divider"}}),
+        _object({"type": {"const": "rich_text"}, "elements": {"type": "array", "minItems": 1, "items": _PART}}),
+        _object(
+            {
+                "type": {"const": "context"},
+                "elements": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 10,
+                    "items": {"oneOf": [_text(2000), _MRKDWN]},
+                },
+            }
+        ),
+        _object(
+            {
+                "type": {"const": "actions"},
+                "elements": {"type": "array", "minItems": 1, "maxItems": 25, "items": _BUTTON},
+            }
+        ),
+    ]
+}
+_OPTION = _object({"text": _text(75), "value": {"type": "string", "minLength": 1, "maxLength": 150}})
+_ACTION = {"action_id": {"type": "string", "minLength": 1, "maxLength": 255}}
+_CHOOSE = {"options": {"type": "array", "minItems": 1, "maxItems": 100, "items": _OPTION}}
+_INPUT = _object(
+    {
+        "type": {"const": "input"},
+        "block_id": {"type": "string", "minLength": 1, "maxLength": 255},
+        "optional": {"type": "boolean"},
+        "label": _text(2000),
+        "element": {
+            "oneOf": [
+                _object(
+                    {"type": {"const": "plain_text_input"}} | _ACTION,
+                    {"max_length": {"type": "integer", "maximum": 3000}, "initial_value": TEXT},
+                ),
+                _object(
+                    {"type": {"const": "number_input"}, "is_decimal_allowed": {"const": False}} | _ACTION,
+                    {"initial_value": TEXT},
+                ),
+                _object({"type": {"const": "static_select"}} | _ACTION | _CHOOSE, {"initial_option": _OPTION}),
+                _object({"type": {"const": "radio_buttons"}} | _ACTION | _CHOOSE, {"initial_option": _OPTION}),
+                _object({"type": {"const": "file_input"}, "max_files": {"const": 1}} | _ACTION),
+            ]
+        },
+    },
+    {"hint": _text(2000)},
+)
+
+_MESSAGE = jsonschema.Draft202012Validator({"type": "array", "minItems": 1, "maxItems": 50, "items": _BLOCK})
+_VIEW_BLOCKS = {"type": "array", "minItems": 1, "maxItems": 100, "items": {"oneOf": [*_BLOCK["oneOf"], _INPUT]}}
+_MODAL = jsonschema.Draft202012Validator(
+    _object(
+        {
+            "type": {"const": "modal"},
+            "callback_id": {"enum": ["run_inputs", "run_details_view"]},
+            "title": _text(24),
+            "close": _text(24),
+            "private_metadata": {"type": "string", "maxLength": 3000},
+            "blocks": _VIEW_BLOCKS,
+        },
+        {"submit": _text(24)},
+    )
+)
+_HOME = jsonschema.Draft202012Validator(_object({"type": {"const": "home"}, "blocks": _VIEW_BLOCKS}))
+
+
+def assert_sendable_blocks(blocks: tuple[dict[str, Any], ...]) -> None:
+    """Fail with the first thing Slack would refuse about a message's blocks."""
+    _MESSAGE.validate(list(blocks))
+    _assert_sdk_takes(list(blocks))
+
+
+def assert_sendable_modal(view: dict[str, Any]) -> None:
+    _MODAL.validate(view)
+    _assert_sdk_takes(view["blocks"])
+
+
+def assert_sendable_home(view: dict[str, Any]) -> None:
+    _HOME.validate(view)
+    _assert_sdk_takes(view["blocks"])
+
+
+def _assert_sdk_takes(blocks: list[dict[str, Any]]) -> None:
+    for block in blocks:
+        parsed = Block.parse(block)
+        assert parsed is not None, f"the SDK does not know {block['type']}"
+        assert parsed.to_dict()["type"] == block["type"]
+
+
+def leaves(value: Any, kind: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """Every object with a `type` (of this kind) anywhere in a payload."""
+    if isinstance(value, Mapping):
+        if "type" in value and (kind is None or value["type"] == kind):
+            yield value
+        for inner in value.values():
+            yield from leaves(inner, kind)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from leaves(inner, kind)
+
+
+def shown(value: Any) -> str:
+    """Every text of a payload, as it is read from top to bottom."""
+    return "".join(str(leaf["text"]) for leaf in leaves(value) if isinstance(leaf.get("text"), str))
+
+
+def buttons(value: Any) -> list[str]:
+    """The labels of all buttons, in order."""
+    return [str(leaf["text"]["text"]) for leaf in leaves(value, "button")]

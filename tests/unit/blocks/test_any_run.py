@@ -1,0 +1,129 @@
+"""Whatever a read model holds, what is built from it can be sent, and says what it must."""
+
+import json
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bot.blocks import bounds, refusals
+from bot.blocks.details import run_details
+from bot.blocks.elements import Message
+from bot.blocks.home import home
+from bot.blocks.lists import AgentLine, help_text, show
+from bot.blocks.lists import runs as list_runs
+from bot.blocks.modals import MissingField, inputs_modal
+from bot.blocks.run_card import run_card
+from bot.blocks.summary import ending
+from core.record.states import TERMINAL
+from core.runs.views import EventView, RunLine, RunView
+from tests.unit.blocks.models import events, lists, numbers, run_ids, run_lines, runs, texts
+from tests.unit.blocks.shapes import (
+    assert_sendable_blocks,
+    assert_sendable_home,
+    assert_sendable_modal,
+    buttons,
+    leaves,
+)
+
+anything = settings(
+    max_examples=12,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def assert_sendable(message: Message) -> None:
+    assert [] == bounds.problems(message.blocks)
+    assert_sendable_blocks(message.blocks)
+    assert 1 <= len(message.text) <= bounds.FALLBACK_TEXT
+    json.dumps([message.text, message.blocks], ensure_ascii=False).encode()  # raises on half a surrogate pair
+
+
+@anything
+@given(runs, numbers)
+def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
+    card = run_card(view, now_ms=now_ms)
+
+    assert_sendable(card)
+    over = view.state in TERMINAL or view.stop is not None
+    assert (["Details"] if over else ["Kill", "Details"]) == buttons(card.blocks)
+    assert {view.id} == {button["value"] for button in leaves(card.blocks, "button")}
+
+
+@anything
+@given(runs)
+def test_the_ending_of_any_run_can_be_sent(view: RunView) -> None:
+    assert_sendable(ending(view))
+
+
+@anything
+@given(runs, numbers)
+def test_show_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
+    assert_sendable(show(view, now_ms=now_ms))
+
+
+@anything
+@given(runs, lists(events), numbers)
+def test_the_details_of_any_run_can_be_opened(view: RunView, log: tuple[EventView, ...], now_ms: int) -> None:
+    modal = run_details(view, log, now_ms=now_ms)
+
+    assert [] == bounds.view_problems(modal)
+    assert_sendable_modal(modal)
+    json.dumps(modal, ensure_ascii=False).encode()
+
+
+@anything
+@given(lists(run_lines), st.lists(st.builds(AgentLine, texts, texts), max_size=40), numbers)
+def test_any_list_can_be_sent(lines: tuple[RunLine, ...], agents: list[AgentLine], now_ms: int) -> None:
+    assert_sendable(list_runs(lines, now_ms=now_ms))
+    assert_sendable(help_text(agents))
+    view = home(lines, agents, now_ms=now_ms)
+    assert [] == bounds.view_problems(view)
+    assert_sendable_home(view)
+    json.dumps(view, ensure_ascii=False).encode()
+
+
+fields = st.builds(
+    MissingField,
+    texts,
+    st.sampled_from(["string", "integer", "boolean", "choice", "file"]),
+    description=texts,
+    choices=lists(texts, 6),
+    required=st.booleans(),
+    default=st.one_of(st.none(), texts, st.integers(), st.booleans()),
+)
+
+
+@anything
+@given(texts, lists(fields, 12), st.dictionaries(texts, texts, max_size=8))
+def test_a_form_for_any_fields_can_be_opened(
+    agent: str, wanted: tuple[MissingField, ...], errors: dict[str, str]
+) -> None:
+    modal = inputs_modal(agent, wanted, private_metadata="x" * bounds.PRIVATE_METADATA, errors=errors)
+
+    assert [] == bounds.view_problems(modal)
+    assert_sendable_modal(modal)
+    json.dumps(modal, ensure_ascii=False).encode()
+
+
+@anything
+@given(texts, run_ids, st.lists(texts, max_size=50), numbers)
+def test_every_private_sentence_can_be_sent(text: str, run_id: str, names: list[str], at_ms: int) -> None:
+    for message in (
+        refusals.sentence(text),
+        refusals.not_recorded(),
+        refusals.not_yours_to_stop(run_id),
+        refusals.already_ended(run_id, "Stopped", text, at_ms),
+        refusals.already_ended(run_id, "Completed", None, at_ms),
+        refusals.stop_requested(run_id),
+        refusals.unknown_run(text),
+        refusals.ambiguous_run(text, 3),
+        refusals.unknown_subcommand(text),
+        refusals.unknown_agent(text, names),
+        refusals.nothing_asked(names),
+        refusals.outsider(),
+        refusals.stale(),
+        refusals.too_old(11),
+    ):
+        assert_sendable(message)

@@ -1,0 +1,126 @@
+"""Text of people, tools and agents cannot ping, link, imitate a card or bring blocks with it, on any surface."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.blocks import refusals
+from bot.blocks.details import run_details
+from bot.blocks.elements import Message
+from bot.blocks.home import home
+from bot.blocks.lists import AgentLine, help_text, show
+from bot.blocks.lists import runs as list_runs
+from bot.blocks.modals import MissingField, input_errors, inputs_modal
+from bot.blocks.run_card import run_card
+from bot.blocks.summary import ending
+from core.planners.base import PlanStep
+from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.views import EventView, RunView
+from tests.unit.blocks.models import NOW_MS, a_file, a_run, a_stop, an_action
+from tests.unit.blocks.shapes import leaves
+
+ATTACKS = [
+    "<!channel>",
+    "<!here|now>",
+    "<!everyone>",
+    "<@U0OPERATOR>",
+    "<@U0OPERATOR|olu>",
+    "<!subteam^S0ADMINS|admins>",
+    "<#C0DATA|data>",
+    "<https://evil.example/|Approve>",
+    "https://evil.example/?q=secret",
+    "*Approved* by <@U0CTO> :white_check_mark:",
+    ":octagonal_sign: *Stopped*",
+    "`code` ~gone~ _slanted_ > quoted",
+    "```\n:x: Failed\n```",
+    '"}]},{"type":"actions","elements":[{"type":"button","action_id":"run_kill","value":"x"}]}',
+    "@channel @here @everyone",
+    "\u202eevil\u202c",
+    "<!date^1^{date}^https://evil.example|x>",
+    "&lt;!channel&gt;",
+]
+
+# The only markup we send at all: one person, one channel, one of our own times or emoji, whole.
+OUR_TOKENS = re.compile(r"<@[UW][A-Z0-9]+>|<#[CDG][A-Z0-9]+>|<!date\^\d+\^[{}a-z_ ]+\|[0-9: UTC-]+>|:[a-z_]+:")
+OUR_USERS = {"U0ROSA"}
+
+
+def everywhere(attack: str) -> Iterator[Any]:
+    """Every surface, with the text in every field a person, tool or agent can fill."""
+    step = PlanStep(attack, attack, "running", attack)
+    action = an_action(
+        id=attack, step=attack, tool=attack, tier="irreversible", recovery=attack, digest=attack, error=attack
+    )
+    unknown = an_action(step=attack, tool=attack, tier="compensable", status=CallStatus.UNKNOWN)
+    for state in RunState:
+        view: RunView = a_run(
+            state=state,
+            agent=attack,
+            text=attack,
+            requester=attack,
+            blocked_reason=BlockedReason.DEPENDENCY_DOWN if state is RunState.BLOCKED else None,
+            blocked_detail=attack,
+            outcome=attack,
+            plan=(step, step),
+            actions=(action, unknown),
+            artifacts=(a_file(attack), a_file(attack, role="input")),
+            stop=a_stop(by=attack, reason=attack, confirmed_at_ms=None, unconfirmed_hosts=(attack,)),
+            sandbox=attack,
+        )
+        event = EventView(1, NOW_MS, attack, None, attack, attack, None, None, 0, (), "", "")
+        yield run_card(view, now_ms=NOW_MS)
+        yield show(view, now_ms=NOW_MS)
+        yield ending(view)
+        yield run_details(view, [event], now_ms=NOW_MS)
+        yield list_runs([view.line()], now_ms=NOW_MS)
+        yield home([view.line()], [AgentLine(attack, attack)], now_ms=NOW_MS)
+    yield help_text([AgentLine(attack, attack)])
+    field = MissingField(attack, "choice", attack, choices=(attack, "other"), default=attack)
+    free = MissingField("free", "string", attack, default=attack)
+    yield inputs_modal(attack, [field, free], private_metadata="", errors={attack: attack})
+    yield from (
+        refusals.sentence(attack),
+        refusals.unknown_run(attack),
+        refusals.unknown_agent(attack, [attack]),
+        refusals.unknown_subcommand(attack),
+        refusals.already_ended(attack, "Stopped", attack, NOW_MS),
+    )
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_foreign_text_stays_text(attack: str) -> None:
+    for surface in everywhere(attack):
+        body = surface.blocks if isinstance(surface, Message) else surface
+        for markup in leaves(body, "mrkdwn"):
+            assert OUR_TOKENS.fullmatch(markup["text"]), markup
+        for text in leaves(body, "plain_text"):
+            assert text["emoji"] is False, text
+        for mention in leaves(body, "user"):
+            assert mention["user_id"] in OUR_USERS, mention
+        for kind in ("link", "broadcast", "usergroup", "image", "markdown", "section"):
+            assert [] == list(leaves(body, kind))
+        for button in leaves(body, "button"):
+            assert button["text"]["text"] in {"Kill", "Details"}
+        assert "\u202e" not in json.dumps(body, ensure_ascii=False)
+        if isinstance(surface, Message):
+            assert_inert(surface.text)
+
+
+def assert_inert(fallback: str) -> None:
+    """The fallback is the one text Slack parses."""
+    assert not re.search(r"[<>]", fallback), fallback
+    assert not re.search(r"[a-z]://", fallback), fallback
+    assert not re.search(r":[a-z_]+:", fallback), fallback
+    assert not re.search(r"@(channel|here|everyone)\b", fallback), fallback
+
+
+def test_errors_of_a_form_are_cut_to_fit() -> None:
+    field = MissingField("a", "string")
+
+    answer = input_errors({"a": "x" * 5000, "not asked for": "y"}, [field])
+
+    assert {"in0:a"} == set(answer["errors"])
+    assert len(answer["errors"]["in0:a"]) <= 200

@@ -1,0 +1,79 @@
+"""The guide's playbooks do what the guide says."""
+
+from pathlib import Path
+
+import pytest
+
+from core.config import ConfigProblems, PlaybookSource
+from core.config.document import parse_document
+from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest
+from core.planners.binding import Attachment, Bound, bind_inputs
+from core.planners.playbook import PlaybookPlanner, compile_playbook
+from tests.docs.fences import Fence
+from tests.unit.planners.books import done, failed
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs/guides/playbooks.md"
+
+
+def source_of(fence: Fence) -> PlaybookSource:
+    document = parse_document(fence.text.encode(), file="guide")
+    return PlaybookSource(document.plain()["name"], document)
+
+
+@pytest.mark.runs_fence("docs/guides/playbooks.md > A first one > 1")
+def test_the_first_playbook_counts_words(fence: Fence) -> None:
+    source = source_of(fence)
+    bound = bind_inputs(compile_playbook(source), "limit=500", [Attachment("a.md", "", 9)], {})
+    assert isinstance(bound, Bound)
+    assert {"text": {"attachment": 0, "name": "a.md"}, "limit": 500} == bound.inputs
+
+    file = {"name": "a.md", "path": "inputs/a.md", "sha256": "0", "size": 9, "media_type": "text/markdown"}
+    history: list[CallOutcome] = []
+    for expected in (
+        Act("count", "shell", {"argv": ["wc", "-w", "inputs/a.md"]}, "Count the words of a.md", 30.0),
+        Finish("a.md: 7 (allowed: 500)"),
+    ):
+        request = PlanRequest(source.name, source.text, "", {"text": file, "limit": 500}, tuple(history))
+        assert expected == PlaybookPlanner().decide(request).move
+        history.append(done("count", stdout="7"))
+
+
+@pytest.mark.runs_fence("docs/guides/playbooks.md > Conditions and failures > 1")
+@pytest.mark.parametrize(
+    ("outcomes", "end"),
+    [
+        ([done("check")], Finish("The folder is data.")),
+        ([failed("check"), done("create")], Finish("The folder is data.")),
+        ([failed("check"), failed("create", "no room"), done("leave_word")], GiveUp("Create: no room")),
+    ],
+)
+def test_the_second_playbook_copes(fence: Fence, outcomes: list[CallOutcome], end: Finish | GiveUp) -> None:
+    source = source_of(fence)
+    for length in range(len(outcomes)):
+        turn = PlaybookPlanner().decide(PlanRequest(source.name, source.text, "", {}, tuple(outcomes[:length])))
+        assert isinstance(turn.move, Act) and turn.move.step == outcomes[length].step
+
+    assert end == PlaybookPlanner().decide(PlanRequest(source.name, source.text, "", {}, tuple(outcomes))).move
+
+
+@pytest.mark.runs_fence("docs/guides/playbooks.md > Conditions and failures > 1")
+def test_the_second_playbook_writes_the_note(fence: Fence) -> None:
+    source = source_of(fence)
+    turn = PlaybookPlanner().decide(PlanRequest(source.name, source.text, "", {"note": "hi"}, (done("check"),)))
+
+    assert isinstance(turn.move, Act)
+    assert ("write", {"path": "data/note.txt", "content": "hi"}) == (turn.move.step, turn.move.args)
+
+
+def test_the_mistakes_in_the_guide_read_like_real_ones() -> None:
+    text = (
+        "name: a\ninputs: {limit: {type: integer}}\n"
+        "steps: [{id: count, tool: shell}, {id: b, tool: shell, with: {path: '${{ steps.cuont.out.x }}'}}]\n"
+        "summary: ${{ inputs.limits }}\n"
+    )
+    with pytest.raises(ConfigProblems) as raised:
+        compile_playbook(PlaybookSource("a", parse_document(text.encode(), file="banksman.yml")))
+
+    guide = GUIDE.read_text("utf-8")
+    assert 2 == len(raised.value.problems)
+    assert all(f"    {each.what}\n    {each.remedy}" in guide for each in raised.value.problems)
