@@ -78,8 +78,7 @@ class FileEndpoints:
             # Slack redirects to its sign-in page, which answers 200: a client has to look at the content type.
             raise web.HTTPFound(f"/signin?redir={quote(request.path)}")
         file = self._file(request)
-        bot = team.bot_user_id
-        if file is None or not (file.user == bot or any(bot in team.channels[one].members for one in file.shares)):
+        if file is None or not team.bot_sees(file):
             return web.Response(text=_SIGN_IN, content_type="text/html", status=404)
         headers = {"Content-Type": file.mimetype, "Content-Disposition": _disposition("attachment", file.name)}
         return web.FileResponse(team.storage.file_path(file.id), headers=headers)

@@ -97,6 +97,16 @@ class Modals:
         if record.id in self._team.views:
             self._team.save_view(record)
 
+    def _give_files(self, record: View) -> None:
+        """Let the app see the files of a form that is being submitted."""
+        for block in record.values.values():
+            for state in block.values() if isinstance(block, dict) else ():
+                for body in (state.get("files") or ()) if isinstance(state, dict) else ():
+                    file = self._team.files.get(body.get("id", "")) if isinstance(body, dict) else None
+                    if file is not None:
+                        file.is_given = True
+                        self._team.save_file(file)
+
     async def submit(self, user: User, record: View, body: Json) -> Json:
         """Press the submit button: check as the client does, hand over, do what the app answers."""
         forge = flag_of(body, "forge")
@@ -108,6 +118,7 @@ class Modals:
             self.enter(record, body.get("values") or {}, forge=forge)
         except inputs.InputError as problem:
             raise Refused(f"That cannot be entered: {problem}.", 409) from None
+        self._give_files(record)
         missing = {} if forge else self._missing(record)
         if missing:
             raise Refused("Please fill in what is required.", 409, errors=missing)

@@ -91,6 +91,8 @@ class File(Record):
     is_complete: bool = False
     is_lost: bool = False
     """A fault made it vanish: Slack said ok and nothing ever shows it."""
+    is_given: bool = False
+    """Somebody submitted it in a form of the app's, so the app may see it though it is shared nowhere."""
     alt_text: str = ""
     shares: dict[str, list[str]] = field(default_factory=dict)
     """Channel id -> timestamps of the messages that carry it."""

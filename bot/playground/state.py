@@ -158,6 +158,11 @@ class Team:
 
     # Files
 
+    def bot_sees(self, file: File) -> bool:
+        """Whether the app may see a file: its own, given in its form, or shared where its bot is a member."""
+        bot = self.bot_user_id
+        return file.user == bot or file.is_given or any(bot in self.channels[one].members for one in file.shares)
+
     def save_file(self, file: File) -> None:
         self.files[file.id] = file
         self.storage.put("file", file.id, file.as_json())

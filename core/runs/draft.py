@@ -70,7 +70,9 @@ class Draft:
 
     def seal(self, *, now_ms: int, owner: str | None = None) -> RunChange:
         """Link the events and return the write."""
-        inserts = tuple(_stamped(insert, now_ms, n) for n, insert in enumerate(self._inserts))
+        # Outbox rows are sent in the order of their stamps, which a clock that was set back must not turn round.
+        stamp_ms = max(now_ms, self.snapshot.run.updated_at)
+        inserts = tuple(_stamped(insert, stamp_ms, n) for n, insert in enumerate(self._inserts))
         return change(
             self.snapshot,
             tuple(self._events),

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, delete, func, inse
 
 from core.record.changes import Update
 from core.record.states import TERMINAL, RunState
-from core.store.session import Database
+from core.store.session import Database, uninterrupted
 from core.store.tables import cards, leaders, outbox, runs
 
 _MOST_OF_A_LANE = 200
@@ -105,6 +105,7 @@ def mark(delivery: Delivery, **values: Any) -> Update:
     return Update("outbox", {"tenant": delivery.tenant, "id": delivery.id}, values)
 
 
+@uninterrupted
 async def card_posted(
     database: Database, tenant: str, run_id: str, channel: str, ts: str, *, version: int, at_ms: int
 ) -> None:
@@ -118,6 +119,7 @@ async def card_posted(
         )
 
 
+@uninterrupted
 async def card_shown(database: Database, card: CardRow, *, version: int, at_ms: int) -> None:
     """Remember what a card shows now, unless another one took its place meanwhile."""
     async with database.begin() as connection:
@@ -128,6 +130,7 @@ async def card_shown(database: Database, card: CardRow, *, version: int, at_ms: 
         )
 
 
+@uninterrupted
 async def card_gone(database: Database, card: CardRow, *, at_ms: int) -> None:
     """Remember that a card can be drawn no more."""
     async with database.begin() as connection:
@@ -194,6 +197,7 @@ async def open_runs_of_message(database: Database, tenant: str, channel: str, ts
         return [(row.id, row.thread_ts) for row in await connection.execute(statement)]
 
 
+@uninterrupted
 async def hand_over(database: Database, name: str, owner: str) -> None:
     """Give up a leadership, so that the next process does not wait for it to run out."""
     async with database.begin() as connection:

@@ -5,11 +5,13 @@ leaders and cards; everything of a run goes through the journal.
 """
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,6 +20,11 @@ from core.store.apply_postgres import ANSWER_S, CONNECT_S, SERVER_SETTINGS, Post
 from core.store.apply_sqlite import SqliteLane
 from core.store.journal import Journal
 from core.store.turnstile import PRAGMAS, Door
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 READERS = 8
 """Connections a process reads with. More only queue elsewhere, and one opened for a single read costs more than
@@ -48,6 +55,7 @@ class Database:
         # Slow reads must not keep a lease from being renewed.
         self._writing = _engine(url, self.dialect, WRITERS)
         self.journal = Journal(self.lane)
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -58,7 +66,11 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction for what is not a run's; commits at the end, rolls back if the body raises."""
+        """A transaction for what is not a run's; commits at the end, rolls back if the body raises.
+
+        Only inside an `uninterrupted` function: a cancelled body would leave the write lock with a connection nobody
+        has.
+        """
         async with self._writing.connect() as connection:
             connection = await connection.execution_options(banksman_writes=True)
             if self._door is None:
@@ -74,6 +86,12 @@ class Database:
                 if transaction.is_active:
                     await transaction.rollback()
 
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # Whoever waited has it too, unless they were cancelled: then this is the only trace.
+            log.info("a write failed: %r", task.exception(), extra={"action": "write_failed"})
+
     async def now_ms(self, connection: AsyncConnection) -> int:
         """The database's own clock; on SQLite, which has none, this host's."""
         sql = (
@@ -86,10 +104,30 @@ class Database:
     async def close(self) -> None:
         """Finish what the journal holds and close every connection."""
         await self.journal.close()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         await self.engine.dispose()
         await self._writing.dispose()
         if self._door is not None:
             self._door.close()
+
+
+def uninterrupted(
+    function: Callable[Concatenate[Database, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Database, P], Coroutine[Any, Any, T]]:
+    """Let a function that writes run to its end even if its caller is cancelled meanwhile.
+
+    A driver interrupted between BEGIN and COMMIT keeps SQLite's write lock, and with it every other process waiting.
+    """
+
+    @wraps(function)
+    async def whole(database: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.create_task(function(database, *args, **kwargs))
+        database._under_way.add(task)
+        task.add_done_callback(database._ended)
+        return await asyncio.shield(task)
+
+    return whole
 
 
 def _engine(url: str, dialect: str, size: int) -> AsyncEngine:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from core.record.workers import Identity
-from core.store.session import Database
+from core.store.session import Database, uninterrupted
 from core.store.tables import leaders, runs, workers
 
 
@@ -32,6 +32,7 @@ class Renewed:
     """`(tenant, run id)`: held, but not driven."""
 
 
+@uninterrupted
 async def register(database: Database, identity: Identity, *, boot_ms: int, lease_ms: int, now_ms: int) -> None:
     """Write the worker's row with a fresh lease."""
     until = _clock(database, boot_ms) + lease_ms
@@ -51,6 +52,7 @@ async def register(database: Database, identity: Identity, *, boot_ms: int, leas
         )
 
 
+@uninterrupted
 async def renew(
     database: Database, worker: str, driving: Sequence[tuple[str, str, int]], *, boot_ms: int, lease_ms: int
 ) -> Renewed | None:
@@ -70,6 +72,7 @@ async def renew(
     )
 
 
+@uninterrupted
 async def remove(database: Database, worker: str) -> None:
     """Delete the worker's row."""
     async with database.begin() as connection:
@@ -86,6 +89,7 @@ async def alive(database: Database, *, boot_ms: int, boot_id: str) -> list[tuple
         return [(row.id, row.host) for row in found]
 
 
+@uninterrupted
 async def sweep_dead(database: Database, *, boot_ms: int, boot_id: str, after_ms: int) -> int:
     """Delete rows of workers that have been gone for `after_ms` and hold no run any more; how many."""
     gone = workers.c.until < _clock(database, boot_ms) - after_ms
@@ -97,6 +101,7 @@ async def sweep_dead(database: Database, *, boot_ms: int, boot_id: str, after_ms
         return int(result.rowcount)
 
 
+@uninterrupted
 async def lead(database: Database, name: str, owner: str, *, boot_ms: int, lease_ms: int) -> bool:
     """Take or keep the leadership of a periodic duty; `False` = somebody else has it."""
     now = _clock(database, boot_ms)

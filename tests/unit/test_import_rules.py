@@ -43,7 +43,7 @@ PLANTED = {
     "the LLM library elsewhere": ("core/planners/base.py", "import pydantic_ai", "only core.planners.model may"),
     "mcp elsewhere": ("core/tools/registry.py", "from mcp import Client", "only core.tools.mcp may"),
     "sqlalchemy outside store": ("core/runs/views.py", "from sqlalchemy import select", "only core.store may"),
-    "sqlite3 outside store": ("bot/delivery/outbox.py", "import sqlite3", "only core.store may"),
+    "sqlite3 outside store": ("bot/delivery/outbox.py", "import sqlite3", "only core.store and bot.playground may"),
     "asyncpg outside store": ("bot/cli/doctor.py", "import asyncpg", "only core.store may"),
     "alembic outside store": ("bot/cli/db.py", "from alembic import command", "only core.store may"),
     "an SQL string outside store": ("worker/main.py", "q = 'SELECT id FROM runs'", "an SQL statement"),

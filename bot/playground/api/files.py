@@ -88,14 +88,9 @@ def _visible(call: Call) -> File:
     """A file the bot may see: its own, or one shared where it is a member."""
     team = call.services.team
     file = team.files.get(call.needed("file"))
-    if file is None or not file.is_complete or file.is_lost or not bot_sees(call, file):
+    if file is None or not file.is_complete or file.is_lost or not call.services.team.bot_sees(file):
         raise ApiError("file_not_found")
     return file
-
-
-def bot_sees(call: Call, file: File) -> bool:
-    team = call.services.team
-    return file.user == call.bot or any(call.bot in team.channels[where].members for where in file.shares)
 
 
 @family.method("files.info", scopes=("files:read",), tier=4)
@@ -118,7 +113,7 @@ async def listing(call: Call) -> Json:
         for one in sorted(team.files.values(), key=lambda file: -file.created)
         if one.is_complete
         and not one.is_lost
-        and bot_sees(call, one)
+        and team.bot_sees(one)
         and (not channel or channel in one.shares)
         and (not user or user == one.user)
         and oldest <= one.created <= latest

@@ -50,15 +50,7 @@ async def test_what_is_filled_in_completes_the_request(house: House, bot: Runnin
     assert [] == await team.views()
 
 
-@pytest.mark.parametrize(
-    "fresh",
-    [
-        False,
-        pytest.param(
-            True, marks=pytest.mark.xfail(reason="the playground hides such a file from the app", strict=True)
-        ),
-    ],
-)
+@pytest.mark.parametrize("fresh", [False, True])
 async def test_a_file_can_be_given_in_the_form(
     house: House, bot: Running, team: Team, opened: Opened, *, fresh: bool
 ) -> None:
