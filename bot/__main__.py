@@ -22,6 +22,7 @@ async def main() -> int:
     try:
         settings = Settings.from_env(os.environ, cwd=Path.cwd())
         async with assembled(settings) as bot:
+            start_logging(bot.redactor)
             await run(bot)
     except BanksmanError as error:
         print(error.user_text, file=sys.stderr)

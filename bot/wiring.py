@@ -20,10 +20,10 @@ from core.config.settings import Settings
 from core.crashpoints import crashpoint
 from core.errors import ConfigError
 from core.ids import TENANT, Ids
-from core.logs import start_logging
 from core.planners.compile import compile_playbooks
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.runs.sweeper import Sweeper
+from core.secrets import Redactor
 from core.store import schema
 from core.store.session import Database
 
@@ -34,6 +34,8 @@ class Bot:
 
     office: Office
     sweeper: Sweeper
+    redactor: Redactor
+    """What the process' logs have to pass."""
     app_token: str
     redis_url: str | None
 
@@ -62,7 +64,6 @@ async def assembled(settings: Settings, *, limits: Limits | None = None) -> Asyn
         "SLACK_APP_TOKEN": settings.slack_app_token.get_secret_value(),
     }
     redactor = redactor_for(config, tokens)
-    start_logging(redactor)
     clock = SystemClock()
     ids = Ids(clock)
     database = Database(settings.database_url)
@@ -89,7 +90,7 @@ async def assembled(settings: Settings, *, limits: Limits | None = None) -> Asyn
             )
             owner = f"bot:{socket.gethostname()}:{ids.new('bot')}"
             sweeper = Sweeper(database, doorbell, objects, clock, owner=owner, boot_id=boot_id())
-            yield Bot(Office(desk), sweeper, tokens["SLACK_APP_TOKEN"], settings.redis_url)
+            yield Bot(Office(desk), sweeper, redactor, tokens["SLACK_APP_TOKEN"], settings.redis_url)
     finally:
         await doorbell.close()
         await database.close()

@@ -25,7 +25,6 @@ from core.execution.bounded import BoundedEnvironment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
 from core.ids import Ids
-from core.logs import start_logging
 from core.planners.playbook import PlaybookPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.record.workers import Identity
@@ -71,7 +70,6 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
     """
     config = load_config(settings.config_path)
     redactor = redactor_for(config, {})
-    start_logging(redactor)
     clock = SystemClock()
     ids = Ids(clock)
     home = settings.home

@@ -28,6 +28,11 @@ const isText = (file) => !isPicture(file) && (TEXT_TYPE.test(file.mimetype ?? ""
 const isTable = (file) => /csv|tab-separated/.test(file.mimetype ?? "") || /\.(?:csv|tsv)$/i.test(file.name ?? "");
 
 async function loadPreview(file, surface) {
+  if (!file.size) {
+    // There is no range of nothing to ask for.
+    previews.set(file.id, { text: "" });
+    return;
+  }
   previews.set(file.id, "loading");
   try {
     const response = await fetch(file.url, { headers: { Range: `bytes=0-${PREVIEW_BYTES - 1}` } });
