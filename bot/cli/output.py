@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.blocks.text import one_line, plain
-from bot.blocks.words import STATE_WORDS, ago, badge, duration, size
+from bot.blocks.words import ago, badge, duration, size
 from bot.cli.installation import BadAnswer, Refused
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
 from core.ids import short
@@ -116,14 +116,13 @@ class Progress:
 
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}
-        self._state: str | None = None
+        self._is_named = False
 
     def show(self, view: RunView) -> None:
         """Print the difference, on stderr so that stdout stays the answer."""
-        if view.state.value != self._state and view.state in STATE_WORDS:
-            self._state = view.state.value
-            if view.state.value in ("context-loaded", "created"):
-                self._say(f"accepted as {view.id} ({short(view.id)})")
+        if not self._is_named:
+            self._is_named = True
+            self._say(f"accepted as {view.id} ({short(view.id)})")
         for step in view.plan:
             if step.status != "pending" and self._shown.get(step.id) != step.status:
                 self._shown[step.id] = step.status

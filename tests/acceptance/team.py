@@ -92,6 +92,13 @@ class Team:
             assert time.monotonic() < deadline, f"no modal opened for {of}"
             await asyncio.sleep(_POLL_S)
 
+    async def is_heard(self) -> None:
+        """Wait until the bot is connected; what is said before that is delivered again only a minute later."""
+        deadline = time.monotonic() + SOON_S
+        while not (await self.state())["connections"]:
+            assert time.monotonic() < deadline, "the bot does not connect"
+            await asyncio.sleep(_POLL_S)
+
     async def state(self) -> Json:
         """`GET /playground/state`."""
         async with self._http.get(f"{self._url}/playground/state") as answer:

@@ -201,5 +201,5 @@ async def test_the_slash_command_lists_and_shows_privately(sqlite_house: House, 
     await team.act("commands", user=user("member"), channel=DATA, command="/banksman", text=f"show {run_id}")
     await team.act("commands", user=user("member"), channel=DATA, command="/banksman", text="runs")
 
-    await team.private("member", "chart.png", run_id)
+    await team.private("member", "report", run_id)
     await team.private("member", "report", "Completed")
