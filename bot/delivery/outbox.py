@@ -10,7 +10,7 @@ import logging
 from functools import partial
 
 from bot.delivery.duty import Duty
-from bot.delivery.saying import Sayings, elsewhere, excuse, next_of
+from bot.delivery.saying import NotYet, Sayings, elsewhere, excuse, next_of
 from bot.slack_errors import (
     SlackAmbiguous,
     SlackGone,
@@ -107,6 +107,8 @@ class Sender:
             if not await self._duty.is_refused():
                 await self._give_up(row, error)
                 return True
+            return False
+        except NotYet:
             return False
         except RetryableError as error:
             return await self._later(row, error)

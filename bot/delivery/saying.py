@@ -27,7 +27,15 @@ from core.store.outbox import Delivery
 _RANK = {"slack.card": 0, "slack.ending": 2}
 """Within a run: its card first, its ending last, whatever the clocks of those who wrote the rows."""
 
+PROOF_WITHIN_MS = 15_000
+"""How long an ending waits for the proof of its stop. Longer than a lease: a worker that died is spoken for by then."""
+
 _UNKNOWN_VERSION = -1
+
+
+class NotYet(Exception):
+    """Something is about to become true that this delivery should say; look again in a moment."""
+
 
 _CLOCKS_APART_S = 600
 """How far our clock and Slack's may differ when a message is looked for."""
@@ -127,7 +135,16 @@ class Sayings:
 
     async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
         view = await self._view(row)
+        if row.kind == "slack.ending" and self._is_being_proved(view):
+            raise NotYet("the stop is being proved")
         return (await self._post(row, await self._place(row, view), render(view))).ts
+
+    def _is_being_proved(self, view: RunView) -> bool:
+        """Whether a stop may be confirmed any moment: the ending stays for good, so it waits for what is true."""
+        stop = view.stop
+        if stop is None or stop.confirmed_at_ms is not None:
+            return False
+        return self._desk.clock.wall_ms() - stop.requested_at_ms < PROOF_WITHIN_MS
 
     async def _reply(self, row: Delivery) -> str:
         text, request = row.body["text"], row.body.get("request")

@@ -187,7 +187,7 @@ async def test_git_still_works_in_a_workspace(environment: LocalEnvironment, spe
 
 
 async def test_nothing_of_a_call_can_be_found_by_the_next(
-    environment: LocalEnvironment, python: Build, workspace: Path
+    environment: LocalEnvironment, python: Build, workspace: Path, tool_environment: Path
 ) -> None:
     source = "import os, json; print(json.dumps([os.listdir(os.environ[n]) for n in ('TMPDIR', 'XDG_CACHE_HOME')]))"
     leave = "import os; [open(os.environ[n] + '/left', 'w').close() for n in ('TMPDIR', 'XDG_CACHE_HOME')]"
@@ -195,7 +195,10 @@ async def test_nothing_of_a_call_can_be_found_by_the_next(
     await environment.run(python(leave))
     result = await environment.run(python(source))
 
-    assert [[], []] == json.loads(result.stdout)
+    # Every call gets its own copy of what the tool environment keeps ready, and nothing else.
+    cache = tool_environment / "cache"
+    ready = sorted(path.name for path in cache.iterdir()) if cache.is_dir() else []
+    assert [[], ready] == json.loads(result.stdout)
 
 
 async def test_a_tree_without_permissions_is_removed_all_the_same(environment: LocalEnvironment, python: Build) -> None:

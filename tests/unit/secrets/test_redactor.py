@@ -264,9 +264,9 @@ def test_what_cannot_be_redacted_does_not_pass() -> None:
         Redactor().redact_text(5)  # type: ignore[arg-type]
 
 
-def test_log_records_are_redacted_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_records_are_redacted_everywhere(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("tests.redaction")
-    caplog.handler.addFilter(RedactingFilter(Redactor({"t": PLAIN})))
+    monkeypatch.setattr(caplog.handler, "filters", [RedactingFilter(Redactor({"t": PLAIN}))])
 
     try:
         raise ValueError(f"no such user: {PLAIN}")
@@ -279,8 +279,10 @@ def test_log_records_are_redacted_everywhere(caplog: pytest.LogCaptureFixture) -
     assert "no such user: [redacted:t]" in caplog.text
 
 
-def test_a_log_record_that_cannot_be_formatted_is_withheld(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.addFilter(RedactingFilter(Redactor({"t": PLAIN})))
+def test_a_log_record_that_cannot_be_formatted_is_withheld(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caplog.handler, "filters", [RedactingFilter(Redactor({"t": PLAIN}))])
 
     logging.getLogger("tests.redaction").error("Two %s %s", PLAIN, extra={"action": PLAIN})
 
