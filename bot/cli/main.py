@@ -1,4 +1,7 @@
-"""`banksman …`: the command line. Each command reads the environment once and calls the module that does it."""
+"""`banksman …`: the command line. Each command reads the environment once and calls the module that does it.
+
+That module is imported when it is called: `kill` should not wait until everything that `doctor` looks at is loaded.
+"""
 
 import os
 import sys
@@ -7,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from bot.cli import asking, databases, doctor, looking, stopping, up
 from bot.cli.output import USAGE, complain, log_to_stderr, run_command
 from bot.cli.ports import claim_port
 from core.config.settings import Settings
@@ -43,6 +45,8 @@ def settings(config: Path | None = None) -> Settings:
 @app.command("up")
 def _up(config: ConfigFile = None) -> None:
     """Start everything on this machine: Redis, playground, bot and worker."""
+    from bot.cli import up
+
     run_command(up.up(settings(config)))
 
 
@@ -74,6 +78,8 @@ def _playground() -> None:
 @app.command("doctor")
 def _doctor(config: ConfigFile = None, json: AsJson = False) -> None:
     """Check that everything would work, and say what to do where it would not."""
+    from bot.cli import doctor
+
     run_command(doctor.examine(settings(config), as_json=json))
 
 
@@ -90,6 +96,8 @@ def _run(
     config: ConfigFile = None,
 ) -> None:
     """Ask for a run without Slack, by the same code path."""
+    from bot.cli import asking
+
     run_command(
         asking.ask(
             settings(config),
@@ -113,6 +121,8 @@ def _runs(
     config: ConfigFile = None,
 ) -> None:
     """List runs, newest first."""
+    from bot.cli import looking
+
     run_command(looking.list_runs(settings(config), state=state, limit=limit, as_json=json))
 
 
@@ -123,6 +133,8 @@ def _show(
     config: ConfigFile = None,
 ) -> None:
     """Show one run: plan, actions, files, how it stopped."""
+    from bot.cli import looking
+
     run_command(looking.show(settings(config), run, as_json=json))
 
 
@@ -133,6 +145,8 @@ def _events(
     config: ConfigFile = None,
 ) -> None:
     """Show a run's log: every transition, by whom, on what evidence."""
+    from bot.cli import looking
+
     run_command(looking.events(settings(config), run, as_json=json))
 
 
@@ -146,18 +160,24 @@ def _kill(
     config: ConfigFile = None,
 ) -> None:
     """Stop runs, as the Kill button does; needs neither Slack nor Redis."""
+    from bot.cli import stopping
+
     run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
 
 
 @db.command("upgrade")
 def _upgrade() -> None:
     """Bring the database to this version's schema."""
+    from bot.cli import databases
+
     run_command(databases.upgrade(settings()))
 
 
 @db.command("current")
 def _current() -> None:
     """Say which schema the database has."""
+    from bot.cli import databases
+
     run_command(databases.current(settings()))
 
 

@@ -37,7 +37,7 @@ SOON_S = 60.0
 """How long anything that should take a second or two may take on a machine that is busy with something else."""
 
 _BANKSMAN = (str(Path(sys.executable).with_name("banksman")),)
-_POLL_S = 0.05
+_POLL_S = 0.1
 
 T = TypeVar("T")
 
@@ -180,6 +180,10 @@ class House:
     def log(self, run_id: str) -> list[dict[str, Any]]:
         """What `banksman events RUN --json` prints."""
         return [event.as_json() for event in self._read(lambda database: reading.log(database, TENANT, run_id))]
+
+    def runs(self) -> list[str]:
+        """Ids of its newest runs, the newest first."""
+        return [line.id for line in self._read(lambda database: reading.lines(database, TENANT, limit=200))]
 
     def csv(self) -> Path:
         """A small table as a file on disk."""

@@ -18,11 +18,6 @@ RAGGED = b"day,visits,signups\n" + b"2026-03-01,120,12,too,many\n2026-03-02\n202
 SLIGHTLY_RAGGED = CSV + b"2026-03-11,1\n"
 
 
-def known(house: House) -> list[str]:
-    """Every run there is."""
-    return [run["id"] for run in house.cli("runs", "--limit", "200", "--json").json]
-
-
 @pytest.mark.parametrize(
     ("text", "channel", "files", "said"),
     [
@@ -63,13 +58,13 @@ def known(house: House) -> list[str]:
 async def test_a_request_that_cannot_begin_is_answered_with_the_remedy(
     sqlite_house: House, team: Team, text: str, channel: str, files: list[tuple[str, bytes]], said: tuple[str, ...]
 ) -> None:
-    before = known(sqlite_house)
+    before = sqlite_house.runs()
 
     root = await team.say(f"@banksman {text}", *files, channel=channel)
 
     await team.answered(root, *said)
     assert [] == cards(await team.thread(root))
-    assert before == known(sqlite_house), "nothing was started"
+    assert before == sqlite_house.runs(), "nothing was started"
 
 
 async def test_the_form_asks_for_the_missing_file_and_starts_the_run(sqlite_house: House, team: Team) -> None:

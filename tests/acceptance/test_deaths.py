@@ -93,7 +93,8 @@ async def test_a_bot_and_a_worker_that_are_killed_come_back_and_nothing_happens_
     house = new_house(BANKSMAN_CONFIG=gated)
     async with Team(house.url) as team:
         root = await team.say("@banksman gated")
-        run_id = run_of(await team.card(root, "Running"))
+        running = await team.card(root, "Running", "✓", "▸", "○")
+        run_id = run_of(running)
         first = at_the_gate(house, run_id)
 
         for part in ("worker", "bot"):
@@ -102,7 +103,9 @@ async def test_a_bot_and_a_worker_that_are_killed_come_back_and_nothing_happens_
         open_gate(house, run_id)
 
         is_finished_once(house, run_id)
-        await team.card(root, "Completed")
+        done = await team.card(root, "Completed")
+        assert running["ts"] == done["ts"]
+        assert (1, 3) == (words(running).count("✓"), words(done).count("✓"))
         await team.answered(root, "through", "no effects outside")
         thread = await team.thread(root)
         assert 1 == len(cards(thread))
@@ -199,12 +202,9 @@ def test_nothing_is_left_when_it_is_stopped_in_the_middle_of_a_call(new_house: B
 
 def test_nothing_is_left_when_it_is_killed(new_house: Builder) -> None:
     house = new_house()
-    run_id = house.ask("runaway")
-    house.working(run_id)
     house.remember()
 
     os.kill(house.process.pid, signal.SIGKILL)
     house.process.wait()
 
     until(lambda: not house.left(), "everything to end by itself")
-    assert {} == labelled(run_id=run_id)
