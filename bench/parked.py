@@ -1,7 +1,7 @@
-"""W2: a parked run wakes. N runs wait for a person; one after another is let go on from another process.
+"""W2: from a click to the start. N runs wait for a decision; one after another is approved from another process.
 
-A run parks as it does today at an effect that asks: `blocked`, no due time, no lease, no slot. Approvals come later, so
-what wakes it here is `work.wake_parked`: one command and a ring, the machinery a decision will use.
+A run waits as every run does: `waiting-for-approval`, no due time, no lease, no slot. The clock runs from the click
+(reading the action, noting the voter, the vote's commit, the ring) to the first line of the tool.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from bench.report import Report
 from bench.site import Site, pss_mb
 from bench.sizes import Sizes
 from bench.stats import latencies, per_1000
-from bench.work import ask_and_ring, parked_count, wake_parked
+from bench.work import approve, ask_and_ring, parked_count
 
 _BASE = 64
 """Parked before the first look at memory, so that code, pools and buffers are all there: twice the slots."""
@@ -51,7 +51,7 @@ async def measure(site: Site, report: Report, sizes: Sizes) -> None:
                 report.add(
                     site.variant,
                     "W2",
-                    f"N={number}, wake of a parked run",
+                    f"N={number}, from the click to the start",
                     **latencies(wakes),
                     call_p50_ms=latencies(calls)["p50_ms"],
                     worker_mb_per_1000=per_1000(worker_mb, worker_now_mb, number - _BASE),
@@ -67,7 +67,7 @@ async def _wake(site: Site, collector: Collector, run_ids: list[str]) -> tuple[l
     for run_id in run_ids:
         await human_pause()
         began_ns = time.monotonic_ns()
-        await wake_parked(site.database, site.doorbell, run_id)
+        await approve(site.database, site.doorbell, run_id)
         calls.append(time.monotonic_ns() - began_ns)
         resumed = await collector.wait("resumed", run_id, within_s=_WAKE_WITHIN_S)
         wakes.append(resumed.at_ns - began_ns)

@@ -4,7 +4,6 @@ Every write here goes the way the product's own go: `accept` for a request, a pu
 """
 
 import json
-from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -12,19 +11,20 @@ from sqlalchemy import text
 
 from core.clock import SystemClock
 from core.ids import TENANT, Ids
-from core.principals import Actor, Principal
+from core.principals import Principal
 from core.queue import Doorbell
-from core.record.changes import Decided, Landed, Refusal
-from core.record.rows import Snapshot, dumps
-from core.record.states import RunState
+from core.record.changes import Decided, Landed
+from core.runs.approval_views import ask_view
+from core.runs.commands.decide import Ballot, decide
 from core.runs.commands.kill import kill
 from core.runs.commands.request import Pinned, Request, accept
-from core.runs.draft import Draft
+from core.store import people, runs
 from core.store.lane import Target
 from core.store.session import Database
 
 STEPS = 10
 WHO = Principal("bench", roles=frozenset({"operator"}))
+BEN = Principal("ben", roles=frozenset({"approver"}))
 
 _CLOCK = SystemClock()
 _IDS = Ids(_CLOCK)
@@ -45,15 +45,9 @@ def playbook(name: str) -> Pinned:
         "numbered": [_step(n, "bench.step", n=n) for n in range(1, STEPS + 1)],
         "sleep": [_step(1, "bench.sleep")],
         "busy": [_step(1, "bench.busy")],
-        "gated": [
-            _step(1, "bench.mark", event="before-gate"),
-            _step(2, "bench.gate") | {"if": "!inputs.approved"},
-            _step(3, "bench.mark", event="resumed"),
-        ],
+        "gated": [_step(1, "bench.mark", event="before-gate"), _step(2, "bench.gate")],
     }[name]
     document: dict[str, Any] = {"name": name, "steps": steps, "summary": "Done."}
-    if name == "gated":
-        document["inputs"] = {"approved": {"type": "boolean", "default": False}}
     return Pinned("playbook", json.dumps(document))
 
 
@@ -88,25 +82,32 @@ async def stop(database: Database, doorbell: Doorbell, run_id: str) -> None:
     await doorbell.announce("stop", run_id)
 
 
-async def wake_parked(database: Database, doorbell: Doorbell, run_id: str) -> None:
-    """Let a parked run go on: one command on its locked row, then a ring. The bench's stand-in for an approval."""
-    wakes: list[int] = []
-
-    def decide(runs: Sequence[Snapshot]) -> Decided | Refusal:
-        (snapshot,) = runs
-        draft = Draft(snapshot, Actor.of(WHO))
-        draft.move(RunState.PLANNING, {"decision": "wake"})
-        wakes.append(snapshot.run.wake + 1)
-        now_ms = _CLOCK.wall_ms()
-        draft.run |= {"inputs_json": dumps({"approved": True}), "due_at": now_ms, "wake": wakes[-1]}
-        return Decided((draft.seal(now_ms=now_ms),), "woken")
-
-    await database.journal.command(TENANT, Target(run_id=run_id), decide)
-    await doorbell.ring(run_id, wakes[-1])
+async def approve(database: Database, doorbell: Doorbell, run_id: str) -> None:
+    """Approve what a run waits for as a click does: read the action, note who votes, vote, ring."""
+    snapshot = await runs.snapshot(database, TENANT, run_id)
+    if snapshot is None:
+        raise RuntimeError(f"run {run_id} is gone")
+    ask = ask_view(snapshot, snapshot.approvals[-1], {})
+    now_ms = _CLOCK.wall_ms()
+    await database.journal.record([people.known(TENANT, BEN.id, BEN.roles, usable=True, now_ms=now_ms)])
+    ballot = Ballot(
+        approval_id=ask.approval.id,
+        decision="approve",
+        by=BEN,
+        action=ask.approval.digest,
+        seen_digest=ask.box.digest,
+        received_ms=now_ms,
+    )
+    policy = snapshot.run.policy_digest
+    decided = partial(decide, ballot=ballot, policy_digest=policy, now_ms=now_ms)
+    answer = await database.journal.command(TENANT, Target(approval_id=ask.approval.id), decided)
+    if not isinstance(answer, Decided):
+        raise RuntimeError(f"an approval was refused: {answer.text}")
+    await doorbell.ring(run_id, answer.changes[0].run["wake"])
 
 
 async def parked_count(database: Database) -> int:
     """How many runs wait for a person, held by nobody."""
-    sql = "SELECT count(*) FROM runs WHERE state = 'blocked' AND lease_owner IS NULL AND due_at IS NULL"
+    sql = "SELECT count(*) FROM runs WHERE state = 'waiting-for-approval' AND lease_owner IS NULL AND due_at IS NULL"
     async with database.read() as connection:
         return int((await connection.execute(text(sql))).scalar_one())

@@ -20,7 +20,8 @@ from worker.wiring import Worker, assembled
 async def bench_worker(settings: Settings) -> AsyncIterator[Worker]:
     """The real worker; only what its runs may do is the bench's."""
     async with assembled(settings) as worker:
-        bench = replace(worker.station.bench, toolbox=toolbox())
+        rules, tools = worker.station.bench.rules, toolbox()
+        bench = replace(worker.station.bench, rules=lambda: replace(rules(), toolbox=tools), most_open_asks=1_000_000)
         yield replace(worker, station=replace(worker.station, bench=bench))
 
 

@@ -1,4 +1,4 @@
-"""The bot process: Bolt over Socket Mode, and the loops that deliver, load and retry.
+"""The bot process: Bolt over Socket Mode or HTTP, and the loops that deliver, load and retry.
 
 Listeners only store and acknowledge; everything said afterwards comes from rows. Losing Redis costs a second; losing
 Slack delays; losing this process loses nothing, because the next one reads the same rows.
@@ -8,23 +8,33 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
+from bot.deciding import refresh_standings
+from bot.delivery.asked import ApprovalPainter
 from bot.delivery.cards import Painter
 from bot.delivery.duty import Duty
 from bot.delivery.outbox import Sender
+from bot.http import Ingress
+from bot.http_wire import listening
 from bot.listeners import register_listeners
 from bot.listeners.stored import catch_up
 from bot.office import Office
-from bot.socket import keep_connected
+from bot.reloading import reload_config
+from bot.socket import SocketMode, keep_connected
 from bot.wiring import Bot
 from core.announcements import listen
 from core.periodic import every
 from core.runs.sweeper import next_pass_s
+from core.store import schema
 
 log = logging.getLogger(__name__)
+
+RELOAD_S = 2.0
+"""How soon a changed operator's file is looked at."""
 
 POLL_S = 1.0
 """The net under the bells: how late something can be said when nobody rings."""
@@ -52,15 +62,21 @@ def build_app(office: Office) -> AsyncApp:
 
 
 async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
-    """Serve until `stop`; then finish what was acknowledged and hand the rest to the next bot."""
+    """Serve until `stop`; then finish what was acknowledged and hand the rest to the next bot.
+
+    Raises:
+        ConfigError: HTTP mode, and the address to listen on cannot be had.
+    """
     office = bot.office
+    deliveries = _deliveries(bot, stop)
     duty = Duty(office.desk, owner=office.desk.ids.new("bot"))
-    sender, painter = Sender(duty), Painter(duty)
+    sender, painter, approvals = Sender(duty), Painter(duty), ApprovalPainter(duty)
     wake = office.wake_delivery.set
     # The loops end by themselves between two passes: one that is cut off may leave a transaction open.
     async with asyncio.TaskGroup() as group:
-        group.create_task(keep_connected(build_app(office), bot.app_token, stop))
-        group.create_task(_deliver(office, duty, sender, painter, stop))
+        group.create_task(deliveries)
+        group.create_task(_deliver(office, duty, [sender.tick, painter.tick, approvals.tick], stop))
+        group.create_task(every(stop, lambda: RELOAD_S, lambda: reload_config(office.desk)))
         group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty)))
         group.create_task(every(stop, next_pass_s, bot.sweeper.tick))
         if bot.redis_url is not None:
@@ -71,14 +87,31 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     await duty.give_up()
 
 
-async def _deliver(office: Office, duty: Duty, sender: Sender, painter: Painter, stop: asyncio.Event) -> None:
+def _deliveries(bot: Bot, stop: asyncio.Event) -> Coroutine[None, None, None]:
+    """What brings Slack's deliveries to the listeners: one of the two, for Slack itself uses only one per app."""
+    app = build_app(bot.office)
+    if isinstance(bot.ingress, SocketMode):
+        return keep_connected(app, bot.ingress.app_token, stop)
+    desk = bot.office.desk
+
+    async def is_ready() -> bool:
+        await desk.slack.me()  # answered once, at the start
+        return await schema.current(desk.database) is not None
+
+    listener = listening(bot.ingress)
+    return Ingress(app, bot.ingress, is_ready=is_ready).serve(listener, stop)
+
+
+async def _deliver(
+    office: Office, duty: Duty, passes: Sequence[Callable[[], Awaitable[object]]], stop: asyncio.Event
+) -> None:
     """Send and draw whenever somebody says there may be something, and once a second in any case."""
     while not stop.is_set():
         office.wake_delivery.clear()
         try:
             if await duty.may_speak():
-                await sender.tick()
-                await painter.tick()
+                for tick in passes:
+                    await tick()
         except Exception:
             log.exception("a delivery pass failed", extra={"action": "pass_failed"})
         if not stop.is_set():
@@ -89,6 +122,7 @@ async def _deliver(office: Office, duty: Duty, sender: Sender, painter: Painter,
 async def _catch_up(office: Office, duty: Duty) -> None:
     if await duty.leads():
         await catch_up(office)
+        await refresh_standings(office)
 
 
 async def run(bot: Bot) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from bot.desk import Desk
 from bot.slack_errors import SlackError
 from core.artifacts import display_name, sniff_media_type
+from core.config.people import NotRecognised
 from core.errors import TerminalError
 from core.record.changes import Landed
 from core.record.rows import ArtifactRow, Snapshot
@@ -37,6 +38,8 @@ class _Found:
     artifacts: list[ArtifactRow] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     needed: list[str] = field(default_factory=list)
+    authors: set[str] = field(default_factory=set)
+    """Principals whose messages the run works from: they do not decide what it may do."""
 
 
 async def load(desk: Desk, run_id: str) -> bool:
@@ -60,6 +63,7 @@ async def load(desk: Desk, run_id: str) -> bool:
         artifacts=tuple(found.artifacts),
         unread=found.unread,
         needed=" ".join(found.needed) or None,
+        authors=tuple(sorted(found.authors)),
         now_ms=desk.clock.wall_ms(),
     )
     if not isinstance(await desk.database.journal.commit(change), Landed):
@@ -125,6 +129,9 @@ async def _thread(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
     except SlackError as error:
         found.unread[f"thread:{run.thread_ts}"] = type(error).__name__
         return
+    for user in {str(message["user"]) for message in said if message["user"] and not message["bot_id"]}:
+        who = await desk.identity.principal(user)
+        found.authors.add(f"slack:{desk.me.team}/{user}" if isinstance(who, NotRecognised) else who.id)
     body = json.dumps(said[-THREAD_MESSAGES:], ensure_ascii=False, indent=1).encode()
 
     async def once() -> AsyncIterator[bytes]:

@@ -89,6 +89,7 @@ class Identity:
         me: Who we are.
         lookup: `SlackClient.user`.
         principal_for: Config's mapping, `(team, user)`.
+        group_roles: Roles a user of ours holds through Slack user groups.
         now_s: A clock that never goes back.
     """
 
@@ -98,11 +99,13 @@ class Identity:
         lookup: Callable[[str], Awaitable[SlackUser]],
         principal_for: Callable[[str, str], Principal | NotRecognised],
         *,
+        group_roles: Callable[[str], Awaitable[frozenset[str]]] | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._me = me
         self._lookup = lookup
         self._principal_for = principal_for
+        self._group_roles = group_roles
         self._now_s = now_s
         self._seen: dict[str, tuple[float, SlackUser]] = {}
 
@@ -132,9 +135,13 @@ class Identity:
             return NotRecognised("This Slack account is switched off.")
         outside = found.is_guest or found.is_stranger or self._is_elsewhere(found) or team not in {None, found.team}
         who = self._principal_for(found.team, user)
-        if isinstance(who, NotRecognised) or not outside:
+        if isinstance(who, NotRecognised):
             return who
-        return replace(who, external=True)
+        if outside:
+            return replace(who, external=True)
+        if self._group_roles is None:
+            return who
+        return replace(who, roles=who.roles | await self._group_roles(user))
 
     def forget(self, user: str) -> None:
         """Drop what is cached about a user, after Slack said that it changed."""

@@ -260,6 +260,16 @@ class SlackClient:
         arguments = {"trigger_id": trigger_id, "view": self._view(view)}
         await self._call("views.open", arguments, priority=Priority.STOP, within_s=NOW_OR_NEVER_S)
 
+    async def update_view(self, view_id: str, view: Mapping[str, Any], *, hash_: str | None = None) -> None:
+        """Draw an open modal anew; with its hash, only if nobody has drawn it since."""
+        arguments = {"view_id": view_id, "view": self._view(view), "hash": hash_}
+        await self._call("views.update", arguments, priority=Priority.STOP, within_s=NOW_OR_NEVER_S)
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        """Return a message's permanent link."""
+        answer = await self._call("chat.getPermalink", {"channel": channel, "message_ts": ts}, priority=Priority.ENDING)
+        return str(answer["permalink"])
+
     async def publish_home(self, user: str, view: Mapping[str, Any]) -> None:
         """Draw a person's App Home."""
         await self._call("views.publish", {"user_id": user, "view": self._view(view)}, priority=Priority.TICK)

@@ -5,6 +5,7 @@ given.
 import asyncio
 import logging
 import os
+from dataclasses import dataclass, field
 from typing import Any
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -21,6 +22,13 @@ EXPECTED_CONNECTIONS = 2
 
 WATCH_S = 1.0
 _CLOSE_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class SocketMode:
+    """How Slack reaches this bot over Socket Mode."""
+
+    app_token: str = field(repr=False)
 
 
 class _Handler(AsyncSocketModeHandler):

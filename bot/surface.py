@@ -29,11 +29,25 @@ class BotEvent(StrEnum):
 
 
 class ActionId(StrEnum):
-    """`action_id` of every button we render; the button's value is the run id, and nothing in a click is authority."""
+    """`action_id` of every button we render.
+
+    A button's value is an id (of the run, or of the approval with the beginning of its digest), and nothing in a click
+    is authority.
+    """
 
     RUN_KILL = "run_kill"
     RUN_DETAILS = "run_details"
     RUN_INPUTS = "run_inputs_open"
+    APPROVAL_APPROVE = "approval_approve"
+    APPROVAL_DENY = "approval_deny_open"
+    APPROVAL_DETAILS = "approval_details_open"
+    APPROVAL_NEXT = "approval_page_next"
+    APPROVAL_BACK = "approval_page_back"
+    APPROVAL_AGAIN = "approval_ask_again"
+    APPROVAL_TAKE_BACK = "approval_take_back"
+    QUESTION_ANSWER = "question_answer_open"
+    CALL_RAN = "call_ran"
+    CALL_NOT_RUN = "call_not_run"
 
 
 class CallbackId(StrEnum):
@@ -41,6 +55,9 @@ class CallbackId(StrEnum):
 
     RUN_INPUTS = "run_inputs"
     RUN_DETAILS = "run_details_view"
+    APPROVAL_PAGES = "approval_pages"
+    APPROVAL_DENY = "approval_deny"
+    QUESTION_ANSWER = "question_answer"
 
 
 METADATA_EVENT = "banksman_run"

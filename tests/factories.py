@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from core.actions.envelope import digest
+from core.actions.policy import parse
 from core.ids import TENANT, Ids, RunId
 from core.planners.base import Act, PlanStep, Turn
 from core.principals import Principal
@@ -24,6 +25,7 @@ from core.runs import steps
 from core.runs.commands.request import Pinned, Request, Surface, accept
 from core.runs.draft import merged
 from core.runs.leases import Lease
+from core.runs.proposals import Proposed, proposal
 from core.runs.steps import CallEnd, Stamp
 from core.runs.toolbox import DeclaredTool
 from core.store import runs
@@ -238,6 +240,17 @@ def a_tool(
     return DeclaredTool(StillTool(), digest(b"tool"), tier, recovery, 60.0, key_ttl_s)
 
 
+def proposed(
+    at: Snapshot, turn: Turn, tool: DeclaredTool | None = None, *, policy: str = "{}", **fields: Any
+) -> Proposed | None:
+    """What was found out about a turn's act before it is written down; `None` if its tool is not declared."""
+    if not isinstance(turn.move, Act) or tool is None:
+        return None
+    decision = parse(policy).decide(proposal(at.run, tool, turn.move.args))
+    asks = {"approval_id": IDS.new("apr")} if decision.verdict == "ask" else {}
+    return Proposed(turn.move, tool, decision, **(asks | fields))
+
+
 def act(step: str = "s1", *, tool: str = "files.read", args: Mapping[str, Any] | None = None) -> Turn:
     """A planner's turn that calls a tool."""
     plan = (PlanStep(step, f"Step {step}", "running"),)
@@ -267,7 +280,7 @@ def call_started(
     turn = steps.take_turn(
         now,
         act(step),
-        a_tool(recovery=recovery),
+        proposed(now, act(step), a_tool(recovery=recovery)),
         call_id=IDS.call(),
         nonce=IDS.salt(),
         sandbox="none",

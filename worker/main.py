@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 20.0
 TIDY_S = 600.0
+RELOAD_S = 2.0
+"""How soon a changed file is looked at."""
+
 RETRY_S = 0.5
 WATCH_S = 0.25
 
@@ -48,6 +51,7 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         group.create_task(every(stop, lambda: POLL_S, driver.check_stopped))
         group.create_task(every(stop, next_pass_s, sweeper.tick))
         group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker)))
+        group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
         if worker.redis_url is not None:
             group.create_task(
                 run_arq_loop(worker.redis_url, driver.on_ring, max_jobs=worker.slots * 4, stop=stop, grace_s=GRACE_S)
@@ -64,6 +68,11 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
 async def _tidy(worker: Worker) -> None:
     station = worker.station
     await tidy(station.database, station.workspaces, station.bench.scratch)
+
+
+async def _reload(worker: Worker) -> None:
+    """Take up what the operator changed; a file that cannot be used changes nothing."""
+    await asyncio.to_thread(worker.config.check)
 
 
 async def _renewals(worker: Worker, driver: Driver, stopped: asyncio.Event) -> None:

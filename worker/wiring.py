@@ -7,38 +7,45 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from core.actions.policy import parse
 from core.artifacts import FileStore
 from core.clock import SystemClock, boot_id, host_name
+from core.config.live import LiveConfig
 from core.config.load import Config, load_config
-from core.config.redaction import redactor_for
+from core.config.models import ToolWord
+from core.config.redaction import redactor_for, secret_refs
 from core.config.settings import Settings
 from core.crashpoints import crashpoint
 from core.errors import ConfigError
 from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
 from core.execution.bounded import BoundedEnvironment
+from core.execution.outside import outside_environment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
 from core.ids import Ids
 from core.planners.playbook import PlaybookPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.record.workers import Identity
-from core.runs.calls import Bench, Caps
+from core.runs.calls import Bench, Caps, Outdoors
 from core.runs.commands.request import Pinned
 from core.runs.engine import Station
 from core.runs.leases import Lease
 from core.runs.retries import Retries
+from core.runs.rulebook import Rulebook
 from core.runs.toolbox import DeclaredTool, Toolbox
 from core.runs.workspaces import Workspaces
+from core.secrets import SystemSecrets
 from core.store import schema
 from core.store.documents import Documents
 from core.store.session import Database
 from core.tools.catalogue import standard_tools
+from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
 
 log = logging.getLogger(__name__)
@@ -56,6 +63,7 @@ class Worker:
     station: Station
     lease: Lease
     doorbell: Doorbell
+    config: LiveConfig
     redis_url: str | None
     slots: int = SLOTS
 
@@ -83,8 +91,16 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
         await schema.check(database)
         objects = FileStore(settings.artifacts_dir, crashpoint=crashpoint)
         limits = config.limits
+        live = LiveConfig(settings.config_path, config, rulebook)
         bench = Bench(
-            toolbox=toolbox(config),
+            rules=rulebooks(live),
+            outdoors=Outdoors(
+                environment=outside_environment(home / "spool"),
+                database_url=settings.database_url,
+                secrets=SystemSecrets(),
+                secret_refs=lambda: secret_refs(live.current),
+                private=(home,),
+            ),
             environment=environment,
             tool_environment=tool_environment,
             objects=objects,
@@ -94,6 +110,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             ids=ids,
             retries=Retries(random.random),
             attempts=limits.attempts,
+            most_open_asks=limits.open_questions,
         )
         host = host_name()
         identity = Identity(ids.new("wrk"), host, boot_id(), os.getpid(), _version(), environment.level.value)
@@ -108,9 +125,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             host=host,
             holds_lease=lambda: lease.holds,
             documents=Documents(database),
-            policy=Pinned("policy", config.policy_text),
         )
-        yield Worker(station, lease, doorbell, settings.redis_url)
+        yield Worker(station, lease, doorbell, live, settings.redis_url)
     finally:
         await doorbell.close()
         await database.close()
@@ -168,6 +184,26 @@ def call_limits(config: Config) -> Limits:
     )
 
 
+def rulebooks(live: LiveConfig) -> Callable[[], Rulebook]:
+    """What holds now, put together once for each state of the operator's file."""
+    made: tuple[Config, Rulebook] | None = None
+
+    def current() -> Rulebook:
+        nonlocal made
+        config = live.current
+        if made is None or made[0] is not config:
+            made = config, rulebook(config)
+        return made[1]
+
+    return current
+
+
+def rulebook(config: Config) -> Rulebook:
+    """The operator's word as runs are decided by it."""
+    roles = {name: frozenset(person.roles) for name, person in config.principals.items()}
+    return Rulebook(Pinned("policy", config.policy_text), parse(config.policy_text), toolbox(config), roles)
+
+
 def toolbox(config: Config) -> Toolbox:
     """Every tool there is, with the operator's word on it."""
     registry = Registry(standard_tools(config.limits.artifact_bytes))
@@ -181,8 +217,17 @@ def toolbox(config: Config) -> Toolbox:
             recovery=word.recovery,
             timeout_s=word.timeout_s,
             key_ttl_s=word.key_ttl_s,
+            reach=reach(word),
         )
     return Toolbox(declared, registry.validate)
+
+
+def reach(word: ToolWord) -> Reach:
+    """Where the operator lets a tool go."""
+    credentials = tuple(
+        Credential(each.host, each.secret, each.header, each.scheme, each.user) for each in word.credentials
+    )
+    return Reach(tuple(word.network), credentials, word.environment)
 
 
 def _version() -> str:

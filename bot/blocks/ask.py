@@ -1,10 +1,25 @@
 """What asks a person for something in the thread: inputs a request misses, and a run that cannot go on alone."""
 
 from bot.blocks import facts
-from bot.blocks.elements import Message, actions, button, emoji, line, message, person, rich, say, word
+from bot.blocks.elements import (
+    Block,
+    Message,
+    actions,
+    button,
+    confirmation,
+    emoji,
+    line,
+    message,
+    person,
+    rich,
+    say,
+    word,
+)
 from bot.blocks.words import badge
 from bot.surface import ActionId
 from core.ids import short
+from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.commands.again import REASONS
 from core.runs.views import RunView
 
 
@@ -19,7 +34,7 @@ def ask_for_inputs(text: str, request: str) -> Message:
 
 
 def needs_you(view: RunView) -> Message:
-    """Say that a run stands still and what to do, to the person who asked for it; its buttons are on its card.
+    """Say that a run stands still and what to do, to the person who asked for it, with the buttons that help.
 
     Args:
         view: The run as it is now, which may be no longer blocked when this is sent.
@@ -34,4 +49,34 @@ def needs_you(view: RunView) -> Message:
         word(f" · run {short(view.id)} · for "),
         person(view.requester_slack, view.requester),
     )
-    return message(facts.one_sentence(view), rich(first), facts.blocked(view))
+    return message(facts.one_sentence(view), rich(first), facts.blocked(view), actions(*remedies(view)))
+
+
+def remedies(view: RunView) -> list[Block]:
+    """What helps against the block, as far as a button can."""
+    if view.state is not RunState.BLOCKED:
+        return []
+    match view.blocked_reason:
+        case BlockedReason.AMBIGUOUS_EFFECT:
+            return _settling(view)
+        case BlockedReason.QUESTION if view.question is not None:
+            return [button("Answer…", ActionId.QUESTION_ANSWER, view.question.call_id, primary=True)]
+        case reason if reason in REASONS:
+            return [button("Ask again", ActionId.APPROVAL_AGAIN, view.id, primary=True)]
+        case _:
+            return []
+
+
+def _settling(view: RunView) -> list[Block]:
+    unknown = next((action for action in view.actions if action.status is CallStatus.UNKNOWN), None)
+    if unknown is None:
+        return []
+    value = f"{view.id}:{unknown.id}"
+    row = []
+    for label, action_id, text in (
+        ("It ran", ActionId.CALL_RAN, "You looked, and it happened. The run goes on as if it had said so itself."),
+        ("It did not run", ActionId.CALL_NOT_RUN, "You looked, and it did not happen. Its step counts as failed."),
+    ):
+        question = confirmation(f"{label}?", text, label, "Not sure", danger=False)
+        row.append(button(label, action_id, value, confirm=question))
+    return row

@@ -54,7 +54,7 @@ _BUDGET: Mapping[Surface, tuple[int, int]] = {
     "home": (VIEW_BLOCKS, VIEW_CHARS),
 }
 _RICH_PARTS = frozenset({"rich_text_section", "rich_text_preformatted", "rich_text_quote"})
-_RICH_LEAVES = frozenset({"text", "user", "channel", "date", "emoji"})
+_RICH_LEAVES = frozenset({"text", "user", "channel", "date", "emoji", "link"})
 
 
 def problems(blocks: Sequence[Mapping[str, Any]], surface: Surface = "message") -> list[str]:
@@ -130,6 +130,8 @@ def _rich(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             kind = leaf.get("type")
             if kind not in _RICH_LEAVES:
                 yield f"{kind!r} is not a rich text element we send"
+            if kind == "link" and not str(leaf.get("url", "")).startswith(("https://", "http://127.0.0.1:")):
+                yield "a link that leads neither to Slack nor to the playground"
             if kind == "text":
                 yield from _between("a text", length(leaf.get("text", "")), 1, SECTION_TEXT)
 

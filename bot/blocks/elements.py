@@ -87,6 +87,11 @@ def moment(at_ms: int, form: str = "{date_short_pretty} {time_secs}") -> Block:
     return {"type": "date", "timestamp": at_s, "format": form, "fallback": utc(at_s)}
 
 
+def link(url: str, text: str) -> Block:
+    """A link to one of our own messages, as Slack named it; never to an address from a text."""
+    return {"type": "link", "url": url, "text": text}
+
+
 def emoji(name: str) -> Block:
     """One of our own emoji."""
     return {"type": "emoji", "name": name}
@@ -100,6 +105,11 @@ def line(*leaves: Block) -> Block:
 def quote(*leaves: Block) -> Block:
     """A paragraph set off with a bar: somebody else's words."""
     return {"type": "rich_text_quote", "elements": list(leaves)}
+
+
+def exact(text: str) -> Block:
+    """A text as it is, in fixed width: for what has been made visible already and must not be changed."""
+    return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
 
 
 def rich(*parts: Block) -> Block:
@@ -127,7 +137,9 @@ def divider() -> Block:
     return {"type": "divider"}
 
 
-def button(label: str, action_id: str, value: str, *, danger: bool = False, confirm: Block | None = None) -> Block:
+def button(
+    label: str, action_id: str, value: str, *, danger: bool = False, primary: bool = False, confirm: Block | None = None
+) -> Block:
     """A button that says which row it is about; a click is looked up by `value` and everything is checked then."""
     shape: Block = {
         "type": "button",
@@ -137,19 +149,21 @@ def button(label: str, action_id: str, value: str, *, danger: bool = False, conf
     }
     if danger:
         shape["style"] = "danger"
+    elif primary:
+        shape["style"] = "primary"
     if confirm is not None:
         shape["confirm"] = confirm
     return shape
 
 
-def confirmation(title: str, text: str, yes: str, no: str) -> Block:
-    """The question Slack asks before a button's click is sent; `yes` is drawn as dangerous."""
+def confirmation(title: str, text: str, yes: str, no: str, *, danger: bool = True) -> Block:
+    """The question Slack asks before a button's click is sent; `yes` is drawn as dangerous unless said otherwise."""
     return {
         "title": unparsed(title, bounds.CONFIRM_TITLE),
         "text": unparsed(text, bounds.CONFIRM_TEXT),
         "confirm": unparsed(yes, bounds.CONFIRM_BUTTON),
         "deny": unparsed(no, bounds.CONFIRM_BUTTON),
-        "style": "danger",
+        "style": "danger" if danger else "primary",
     }
 
 

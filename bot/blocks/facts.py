@@ -86,6 +86,19 @@ def blocked(view: RunView) -> Block | None:
     return rich(line(word(f"Blocked because {words}.", bold=True)), quote(detail))
 
 
+def waiting(view: RunView) -> Block | None:
+    """What it waits to be approved, by how many, and until when."""
+    if view.state is not RunState.WAITING_FOR_APPROVAL:
+        return None
+    rows = []
+    for approval in view.approvals:
+        if approval.status in ("pending", "approved"):
+            have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
+            rows.append(line(word("Asks: ", bold=True), say(approval.sentence or approval.title, limit=300)))
+            rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+    return rich(*rows) if rows else None
+
+
 def outcome(view: RunView, limit: int) -> Block | None:
     """What the run says about its end, as a quotation: it is not our word."""
     if not is_ended(view) or not view.outcome:

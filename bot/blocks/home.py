@@ -1,30 +1,90 @@
-"""App Home: a person's own runs with their buttons, and how to start one.
+"""App Home: what waits for a person, their own runs with their buttons, and how to start one.
 
-The way back to a run whose message was missed or whose channel is gone. Later parts add what waits on the reader.
+The way back to a run whose message was missed or whose channel is gone, and to a question that waits for the reader.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bot.blocks.elements import Block, actions, button, context, divider, header, line, moment, rich, word
+from bot.blocks.approval_card import ballot_value
+from bot.blocks.elements import (
+    Block,
+    actions,
+    button,
+    context,
+    divider,
+    header,
+    line,
+    link,
+    moment,
+    person,
+    rich,
+    say,
+    word,
+)
 from bot.blocks.lists import AgentLine, how_to_start, run_row
 from bot.blocks.run_card import kill_button
 from bot.blocks.words import count
 from bot.surface import ActionId
 from core.record.states import TERMINAL
+from core.runs.approval_views import ApprovalView
 from core.runs.views import RunLine
 
 _RUNS = 20
+_QUESTIONS = 10
 
 
-def home(mine: Sequence[RunLine], agents: Sequence[AgentLine], *, now_ms: int) -> Block:
+@dataclass(frozen=True)
+class Waiting:
+    """A question that waits for the reader."""
+
+    approval: ApprovalView
+    agent: str
+    requester: str
+    requester_slack: str | None
+    permalink: str | None
+    """Of its card."""
+
+
+def _question(each: Waiting) -> list[Block]:
+    approval = each.approval
+    first = line(say(approval.sentence or approval.tool, bold=True, limit=300))
+    second = line(
+        say(f"{each.agent}, for", limit=80), word(" "), person(each.requester_slack, each.requester),
+        word(f" · {len(approval.live)} of {count(approval.quorum, 'approval')} · expires "),
+        moment(approval.expires_at_ms),
+    )  # fmt: skip
+    where = [] if each.permalink is None else [line(link(each.permalink, "Open its card"))]
+    buttons = actions(
+        button("Details", ActionId.APPROVAL_DETAILS, ballot_value(approval)),
+        button("Deny…", ActionId.APPROVAL_DENY, ballot_value(approval), danger=True),
+    )
+    return [rich(first, second, *where), *([buttons] if buttons is not None else [])]
+
+
+def home(
+    mine: Sequence[RunLine],
+    agents: Sequence[AgentLine],
+    *,
+    now_ms: int,
+    waiting: Sequence[Waiting] = (),
+) -> Block:
     """Build the view for `views.publish`.
 
     Args:
         mine: The reader's runs, newest first.
         agents: What the reader may ask for.
         now_ms: When it was drawn.
+        waiting: Questions the reader may decide, the longest waiting first.
     """
-    blocks: list[Block] = [header("My runs")]
+    blocks: list[Block] = [header("Waiting on me")]
+    if not waiting:
+        blocks.append(rich(line(word("Nothing waits for your decision."))))
+    for each in waiting[:_QUESTIONS]:
+        blocks += _question(each)
+    if len(waiting) > _QUESTIONS:
+        blocks.append(context(word(f"… and {count(len(waiting) - _QUESTIONS, 'more question')}")))
+    blocks += [divider(), header("My runs")]
     if not mine:
         blocks.append(rich(line(word("You have not asked for anything yet."))))
     for entry in mine[:_RUNS]:

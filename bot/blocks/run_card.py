@@ -34,6 +34,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         rich(facts.headline(view)),
         facts.identity(view),
         facts.plan(view),
+        facts.waiting(view),
         facts.blocked(view),
         facts.stop(view),
         facts.outcome(view, _CARD_OUTCOME),

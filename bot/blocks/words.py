@@ -24,16 +24,13 @@ STATE_WORDS: Mapping[RunState, tuple[str, str]] = {
 """Emoji short name and words of each state."""
 
 REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
-    BlockedReason.QUESTION: ("it asked a question", "Answer it in this thread's form."),
+    BlockedReason.QUESTION: ("it has a question", "Press Answer and fill in the form."),
     BlockedReason.AMBIGUOUS_EFFECT: (
         "an effect may or may not have happened",
         "Check the target by hand before anything is repeated.",
     ),
-    BlockedReason.BUDGET: ("its budget is spent", "Raise the budget, or stop the run."),
-    BlockedReason.LOOP: (
-        "it kept repeating itself",
-        "Look at the repeated steps under Details, then continue or stop it.",
-    ),
+    BlockedReason.BUDGET: ("too many questions wait already", "When they are answered, let it ask again."),
+    BlockedReason.LOOP: ("it has asked as often as it may", "Look at Details, then let it ask again or stop it."),
     BlockedReason.FROZEN: ("an operator froze it", "It goes on when the freeze is lifted."),
     BlockedReason.APPROVAL_EXPIRED: ("nobody decided in time", "Ask for the approval again, or stop the run."),
     BlockedReason.MISSING_SECRET: ("a credential is missing", "An administrator has to provide it; then it goes on."),

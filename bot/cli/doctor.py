@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from bot.cli.embedded import find_servers
 from bot.cli.installation import running
 from bot.cli.output import console, print_json
+from bot.http_wire import is_loopback
 from bot.slack import open_slack
 from bot.slack_call import METHODS
 from bot.slack_errors import SlackError
@@ -177,6 +178,22 @@ async def _slack(settings: Settings) -> list[Finding]:
         remedy = "Install the app again from manifest.yml."
         return [Finding("slack", "bad", f"the token lacks the scopes {', '.join(missing)}", remedy)]
     found = [Finding("slack", "ok", f"connected to team {me.team} as {me.user}")]
-    if settings.slack_app_token is None:
-        found.append(Finding("slack", "bad", "SLACK_APP_TOKEN is not set", "Make an app-level token for Socket Mode."))
+    return found + _ingress(settings)
+
+
+def _ingress(settings: Settings) -> list[Finding]:
+    """How Slack reaches the bot."""
+    if settings.slack_mode == "socket":
+        unused = "; SLACK_SIGNING_SECRET is not used" if settings.slack_signing_secret is not None else ""
+        advice = "Set BANKSMAN_HTTP_PORT to take Slack's requests over HTTP instead." if unused else ""
+        return [Finding("slack", "ok", f"Socket Mode{unused}", advice)]
+    if settings.slack_signing_secret is None:
+        remedy = "Copy it from Basic Information on the app's page."
+        return [Finding("slack", "bad", "HTTP mode, and SLACK_SIGNING_SECRET is not set", remedy)]
+    unused = "; SLACK_APP_TOKEN is not used" if settings.slack_app_token is not None else ""
+    where = f"{settings.http_host}, port {settings.http_port}"
+    found = [Finding("slack", "ok", f"HTTP mode on {where}; the signing secret is set{unused}")]
+    if not is_loopback(settings.http_host):
+        remedy = "Let nothing but a reverse proxy with TLS reach it, or set BANKSMAN_HTTP_HOST to 127.0.0.1."
+        found.append(Finding("slack", "warning", f"HTTP mode listens on {settings.http_host} without TLS", remedy))
     return found

@@ -24,11 +24,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+approval = typer.Typer(help="One exact action that people decide on.", no_args_is_help=True)
+policy = typer.Typer(help="The operator's rules.", no_args_is_help=True)
+app.add_typer(approval, name="approval")
+app.add_typer(policy, name="policy")
 app.add_typer(db, name="db")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator's file; default banksman.yml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 As = Annotated[str | None, typer.Option("--as", help="Act as this principal, if the config lets you.")]
+Run = Annotated[str, typer.Argument(help="A run's id, or its last characters.")]
+Approval = Annotated[str, typer.Argument(help="An approval's id, or its last characters.")]
+Seen = Annotated[str | None, typer.Option("--seen", help="Digest of the text you have read; any other is refused.")]
 
 
 def settings(config: Path | None = None) -> Settings:
@@ -128,7 +135,7 @@ def _runs(
 
 @app.command("show")
 def _show(
-    run: Annotated[str, typer.Argument(help="A run's id, or its last characters.")],
+    run: Run,
     json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -140,7 +147,7 @@ def _show(
 
 @app.command("events")
 def _events(
-    run: Annotated[str, typer.Argument(help="A run's id, or its last characters.")],
+    run: Run,
     json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -163,6 +170,132 @@ def _kill(
     from bot.cli import stopping
 
     run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
+
+
+@app.command("pending")
+def _pending(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="How many.")] = 50,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """List what waits for approval, the longest waiting first."""
+    from bot.cli import looking
+
+    run_command(looking.pending(settings(config), limit=limit, as_json=json))
+
+
+@app.command("approve")
+def _approve(
+    approval: Approval,
+    as_: As = None,
+    seen: Seen = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show an exact action, whole, and approve it, as the Approve button does."""
+    from bot.cli import deciding
+
+    run_command(deciding.vote(settings(config), approval, "approve", as_name=as_, seen=seen, yes=yes, as_json=json))
+
+
+@app.command("deny")
+def _deny(
+    approval: Approval,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the run and its people are told.")] = "",
+    seen: Seen = None,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show an exact action, whole, and deny it, as the Deny button does."""
+    from bot.cli import deciding
+
+    run_command(deciding.vote(settings(config), approval, "deny", as_name=as_, seen=seen, reason=reason, as_json=json))
+
+
+@approval.command("show")
+def _approval_show(
+    approval: Annotated[str | None, typer.Argument(help="An approval's id, or its last characters.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Verify what --json printed; needs nothing else.")] = None,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show an exact action and its votes, and recompute every digest from the stored bytes."""
+    from bot.cli import looking
+
+    if file is not None and approval is None:
+        log_to_stderr()
+        run_command(looking.show_document(file, as_json=json))
+    if approval is None or file is not None:
+        complain(ConfigError("Name an approval, or give the file of one with `--file`."))
+        raise typer.Exit(USAGE)
+    run_command(looking.show_approval(settings(config), approval, as_json=json))
+
+
+@app.command("ask-again")
+def _ask_again(run: Run, as_: As = None, config: ConfigFile = None) -> None:
+    """Let a parked run ask again, as the Ask again button does."""
+    from bot.cli import deciding
+
+    run_command(deciding.again(settings(config), run, as_name=as_))
+
+
+@app.command("answer")
+def _answer(
+    call: Annotated[str, typer.Argument(help="The id of the call that asked; `show` has it.")],
+    values: Annotated[list[str], typer.Argument(help="Answers as name=value.")],
+    as_: As = None,
+    config: ConfigFile = None,
+) -> None:
+    """Answer what a run has asked, as its form does."""
+    from bot.cli import deciding
+
+    run_command(deciding.give(settings(config), call, values, as_name=as_))
+
+
+@app.command("resolve")
+def _resolve(
+    run: Run,
+    call: Annotated[str, typer.Argument(help="The id of the call, or its last characters.")],
+    ran: Annotated[bool | None, typer.Option("--ran/--not-run", help="What you found when you looked.")] = None,
+    as_: As = None,
+    config: ConfigFile = None,
+) -> None:
+    """Say what became of a call whose outcome nobody knows, as the buttons do."""
+    from bot.cli import deciding
+
+    run_command(deciding.settle(settings(config), run, call, ran=ran, as_name=as_))
+
+
+@policy.command("check")
+def _policy_check(
+    file: Annotated[Path | None, typer.Argument(help="The file to check; default banksman.yml.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Say whether a configuration can be used, with every problem, and what looks doubtful in it."""
+    from bot.cli import policies
+
+    run_command(policies.check(settings(), file, as_json=json))
+
+
+@policy.command("explain")
+def _policy_explain(
+    action: Annotated[str | None, typer.Argument(help="An approval's id or its end, or a call's id.")] = None,
+    tool: Annotated[str | None, typer.Option("--tool", help="The tool of a call that is not stored.")] = None,
+    arg: Annotated[list[str] | None, typer.Option("--arg", help="Its argument as name=value; may be repeated.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="The playbook that would make it.")] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", help="What it acts on; default: the tool's.")
+    ] = None,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Say what the policy makes of a call, by which rule, and who may decide."""
+    from bot.cli import policies
+
+    inline = policies.Inline(tool, arg or (), agent, environment)
+    run_command(policies.explain(settings(config), action, inline, as_json=json))
 
 
 @db.command("upgrade")

@@ -37,6 +37,7 @@ TIER_2, TIER_3, TIER_4 = 20, 50, 100
 PER_MINUTE: Mapping[str, int] = {
     "chat.postMessage": 240,
     "chat.update": TIER_3,
+    "chat.getPermalink": TIER_4,
     "chat.postEphemeral": TIER_4,
     "conversations.open": TIER_3,
     "conversations.info": TIER_3,
@@ -47,6 +48,7 @@ PER_MINUTE: Mapping[str, int] = {
     "files.completeUploadExternal": TIER_4,
     "files.info": TIER_4,
     "views.open": TIER_4,
+    "views.update": TIER_4,
     "views.publish": TIER_4,
     "users.info": TIER_4,
     "usergroups.users.list": TIER_2,

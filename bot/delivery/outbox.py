@@ -10,7 +10,8 @@ import logging
 from functools import partial
 
 from bot.delivery.duty import Duty
-from bot.delivery.saying import NotYet, Sayings, elsewhere, excuse, next_of
+from bot.delivery.places import NotYet
+from bot.delivery.saying import Sayings, elsewhere, excuse, next_of
 from bot.slack_errors import (
     SlackAmbiguous,
     SlackGone,

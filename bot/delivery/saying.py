@@ -5,14 +5,15 @@ and the order of lanes' work are the sender's (`delivery.outbox`).
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
 from bot.blocks.refusals import sentence
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
+from bot.delivery import asked
 from bot.delivery.limits import Priority
+from bot.delivery.places import NotYet, Place, Posted
 from bot.desk import Desk
 from bot.slack_errors import SlackMessageGone
 from core.crashpoints import crashpoint
@@ -31,10 +32,6 @@ PROOF_WITHIN_MS = 15_000
 """How long an ending waits for the proof of its stop. Longer than a lease: a worker that died is spoken for by then."""
 
 _UNKNOWN_VERSION = -1
-
-
-class NotYet(Exception):
-    """Something is about to become true that this delivery should say; look again in a moment."""
 
 
 _CLOCKS_APART_S = 600
@@ -77,24 +74,12 @@ def excuse(row: Delivery, error: BanksmanError, now_ms: int) -> Insert | None:
     return Insert(said.table, {**said.values, "lane": row.lane})
 
 
-@dataclass(frozen=True)
-class _Place:
-    channel: str
-    thread_ts: str | None
-
-
-@dataclass(frozen=True)
-class _Posted:
-    ts: str
-    is_earlier: bool
-    """An earlier attempt of ours had arrived after all."""
-
-
 class Sayings:
     """Says rows, once each."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._asked = asked.Asked(desk, self._post)
 
     async def say(self, row: Delivery) -> str | None:
         """Say a row; what Slack named it.
@@ -116,6 +101,8 @@ class Sayings:
                 return await self._reply(row)
             case "slack.private":
                 return await self._private(row)
+            case kind if kind in asked.KINDS:
+                return await self._asked.say(row)
             case _:
                 raise TerminalError(f"nothing knows how to deliver {row.kind}")
 
@@ -156,7 +143,7 @@ class Sayings:
         """For one person; a repetition after an unclear answer is harmless, silence would not be."""
         channel, message = row.body["channel"], sentence(row.body["text"])
         if channel.startswith("D"):
-            return (await self._post(row, _Place(channel, row.body.get("thread_ts")), message)).ts
+            return (await self._post(row, Place(channel, row.body.get("thread_ts")), message)).ts
         await self._desk.slack.ephemeral(channel, row.body["user"], message, thread_ts=row.body.get("thread_ts"))
         return None
 
@@ -180,7 +167,7 @@ class Sayings:
         )
         return uploaded.file_id
 
-    async def _post(self, row: Delivery, place: _Place, message: Message) -> _Posted:
+    async def _post(self, row: Delivery, place: Place, message: Message) -> Posted:
         """Post, unless an earlier attempt turns out to have arrived."""
         slack = self._desk.slack
         if row.attempts:
@@ -190,14 +177,14 @@ class Sayings:
             except SlackMessageGone:  # no thread, so nothing of ours in it; posting says whether there can be
                 found = None
             if found is not None:
-                return _Posted(found, is_earlier=True)
+                return Posted(found, is_earlier=True)
         else:
             # From here on a crash leaves an attempt behind, so whoever comes next looks before posting.
             await self._desk.database.journal.record([outbox.mark(row, attempts=1)])
         posted = await slack.post(
             place.channel, message, thread_ts=place.thread_ts, dedupe_key=row.dedupe_key, priority=Priority.ENDING
         )
-        return _Posted(posted.ts, is_earlier=False)
+        return Posted(posted.ts, is_earlier=False)
 
     async def _view(self, row: Delivery) -> RunView:
         found = await reading.view(self._desk.database, self._desk.tenant, row.run_id or "")
@@ -205,14 +192,14 @@ class Sayings:
             raise TerminalError("the run is gone")
         return found
 
-    async def _place(self, row: Delivery, view: RunView | None) -> _Place:
+    async def _place(self, row: Delivery, view: RunView | None) -> Place:
         if row.body.get("dm"):
             user = row.body.get("user") or (view.requester_slack if view is not None else None)
             if user is None:
                 raise TerminalError("whoever asked has no Slack account to write to")
-            return _Place(await self._desk.slack.dm_open(user), None)
+            return Place(await self._desk.slack.dm_open(user), None)
         if row.body.get("channel"):
-            return _Place(row.body["channel"], row.body.get("thread_ts"))
+            return Place(row.body["channel"], row.body.get("thread_ts"))
         if view is None or view.channel is None:
             raise TerminalError("the run has no thread")
-        return _Place(view.channel, view.thread_ts)
+        return Place(view.channel, view.thread_ts)

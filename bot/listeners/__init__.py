@@ -7,7 +7,7 @@ listener sees it.
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.listeners import block_actions, commands, guard, home, mentions, reactions, views
+from bot.listeners import block_actions, commands, decisions, guard, home, mentions, reactions, views
 from bot.office import Office
 from bot.surface import COMMAND, ActionId, BotEvent, CallbackId
 
@@ -26,6 +26,20 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.action(ActionId.RUN_DETAILS.value)(block_actions.on_details(office))
     app.action(ActionId.RUN_INPUTS.value)(block_actions.on_inputs(office))
 
+    app.action(ActionId.APPROVAL_APPROVE.value)(decisions.on_click(office, "click.vote", decision="approve"))
+    app.action(ActionId.APPROVAL_TAKE_BACK.value)(decisions.on_click(office, "click.take-back"))
+    app.action(ActionId.APPROVAL_AGAIN.value)(decisions.on_click(office, "click.again"))
+    app.action(ActionId.CALL_RAN.value)(decisions.on_click(office, "click.ran"))
+    app.action(ActionId.CALL_NOT_RUN.value)(decisions.on_click(office, "click.not-run"))
+    app.action(ActionId.APPROVAL_DENY.value)(decisions.on_deny(office))
+    app.action(ActionId.APPROVAL_DETAILS.value)(decisions.on_details(office))
+    app.action(ActionId.APPROVAL_NEXT.value)(decisions.on_turn(office, 1))
+    app.action(ActionId.APPROVAL_BACK.value)(decisions.on_turn(office, -1))
+    app.action(ActionId.QUESTION_ANSWER.value)(decisions.on_answer(office))
+
     app.view(CallbackId.RUN_INPUTS.value)(views.on_inputs(office))
+    app.view(CallbackId.APPROVAL_PAGES.value)(decisions.on_pages(office))
+    app.view(CallbackId.APPROVAL_DENY.value)(decisions.on_denied(office))
+    app.view(CallbackId.QUESTION_ANSWER.value)(decisions.on_answered(office))
 
     app.command(COMMAND)(commands.on_command(office))

@@ -30,6 +30,10 @@ class Click:
     """Where an answer belongs: the thread of the message with the button."""
     value: str
     trigger_id: str
+    ts: str | None = None
+    """The message with the button."""
+    view: Mapping[str, Any] | None = None
+    """The modal or home with the button."""
 
 
 def click_in(body: Mapping[str, Any]) -> Click | None:
@@ -53,6 +57,8 @@ def click_in(body: Mapping[str, Any]) -> Click | None:
         thread_ts=thread or (None if container.get("is_ephemeral") else ts),
         value=action["value"],
         trigger_id=str(body.get("trigger_id") or ""),
+        ts=ts,
+        view=body.get("view"),
     )
 
 
@@ -78,7 +84,7 @@ def on_kill(office: Office) -> Listener:
 
 def on_details(office: Office) -> Listener:
     """Answer the Details button: a modal, now or never."""
-    return _now_or_never(office, lambda click: _details(office, click))
+    return now_or_never(office, lambda click: _details(office, click))
 
 
 def on_inputs(office: Office) -> Listener:
@@ -94,10 +100,12 @@ def on_inputs(office: Office) -> Listener:
             thread_ts=click.thread_ts,
         )
 
-    return _now_or_never(office, open_form)
+    return now_or_never(office, open_form)
 
 
-def _now_or_never(office: Office, answer: Callable[[Click], Awaitable[None]]) -> Listener:
+def now_or_never(office: Office, answer: Callable[[Click], Awaitable[None]]) -> Listener:
+    """Acknowledge, then answer the click while its trigger lives; nothing is kept."""
+
     async def handle(ack: Callable[[], Awaitable[None]], body: Mapping[str, Any]) -> None:
         await ack()
         click = click_in(body)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from bot import intake, stopping
+from bot import deciding, intake, stopping
 from bot.blocks.elements import Message
 from bot.blocks.refusals import not_recorded, stale
 from bot.intake import Accepted
@@ -119,6 +119,16 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             who = {"user": body["user"], "team": body["team"]}
             told = await stopping.stop_run(office, body["value"], **who, reason="", at_ms=row.received_at)
             return [Said(told, thread)]
+        case "click.vote":
+            return [Said(await deciding.vote(office, row), thread)]
+        case "click.take-back":
+            return [Said(await deciding.take_vote_back(office, row), thread)]
+        case "click.again":
+            return [Said(await deciding.again(office, row), thread)]
+        case "click.ran" | "click.not-run":
+            return [Said(await deciding.settle(office, row), thread)]
+        case "view.answer":
+            return [Said(await deciding.take_answer(office, row), thread)]
         case "command":
             return [Said(await subcommands.answer(office, body, at_ms=row.received_at), thread)]
         case "stop":

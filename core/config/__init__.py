@@ -4,7 +4,10 @@
     document    strict YAML as a tree with places
     fields      kinds of fields, and their mistakes as sentences
     models      what banksman.yml may say
+    rules       its policy section
+    checks      whether its parts fit each other
     load        banksman.yml and its playbook files -> one frozen Config
+    live        the same while the files change
     people      who a Slack user or a user of this machine is
     agents      which playbook a message asks for
     reference   the reference page, from the models

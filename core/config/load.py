@@ -7,13 +7,26 @@ Watching the file for changes is the caller's work; a file that cannot be used r
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from core.config.checks import policy_problems
 from core.config.document import Document, canonical_json, parse_document, read_document
 from core.config.fields import validated
-from core.config.models import ChannelContract, ConfigFile, Limits, Person, Sandbox, SecretReference, ToolWord
+from core.config.models import (
+    ChannelContract,
+    ConfigFile,
+    GroupWord,
+    Limits,
+    Person,
+    Sandbox,
+    SecretReference,
+    ToolWord,
+)
 from core.config.problems import ConfigProblems, Problem
+from core.config.rules import PolicySection
 from core.nearest import did_you_mean
 
 _UNLISTED = ToolWord()
@@ -44,6 +57,8 @@ class Config:
     digest: str
     """`sha256:…` of the canonical content, playbook files included: comments and layout do not count."""
     principals: Mapping[str, Person]
+    groups: Mapping[str, GroupWord]
+    policy: PolicySection
     channels: Mapping[str, ChannelContract]
     tools: Mapping[str, ToolWord]
     sandbox: Sandbox
@@ -52,17 +67,24 @@ class Config:
     """Where each secret is; a relative `file` is relative to the directory of `path`. See `redaction.py`."""
     playbooks: Mapping[str, PlaybookSource]
     """By name, in the order of the file."""
+    files: tuple[Path, ...] = ()
+    """Every file it was read from."""
 
     def tool(self, name: str) -> ToolWord:
         """The operator's word on a tool; one that is not listed has no tier and is `opaque`."""
         return self.tools.get(name, _UNLISTED)
 
-    @property
+    @cached_property
     def policy_text(self) -> str:
-        """What decides whether a call may run, as runs pin it: the word on every tool, as canonical JSON."""
-        return canonical_json({name: word.model_dump() for name, word in self.tools.items()})
+        """What decides whether a call may run, as runs pin it: the word on every tool and all rules, as canonical JSON.
 
-    @property
+        Who holds which role is not in it: that is looked up when somebody decides. The order of rules counts, for the
+        first one is named and says who is asked; the order of names inside a rule or a tool does not.
+        """
+        tools = {name: word.model_dump(mode="json") for name, word in self.tools.items()}
+        return canonical_json(_in_order({"policy": self.policy.model_dump(mode="json"), "tools": tools}))
+
+    @cached_property
     def policy_digest(self) -> str:
         """`sha256:…` of `policy_text`."""
         return _sha256(self.policy_text)
@@ -82,6 +104,14 @@ def parse_config(data: bytes, *, path: Path) -> Config:
     return _config(path, parse_document(data, file=str(path)))
 
 
+def config_files(path: Path) -> tuple[Path, ...]:
+    """The file at `path` and the playbook files it names, whether or not they can be used or are there."""
+    try:
+        return (path, *_named_files(path, read_document(path)))
+    except ConfigProblems:
+        return (path,)
+
+
 def _config(path: Path, document: Document) -> Config:
     problems: list[Problem] = []
     content: ConfigFile | None = None
@@ -92,6 +122,7 @@ def _config(path: Path, document: Document) -> Config:
     playbooks = _playbooks(path, document, problems)
     if content is not None:
         problems += _unknown_agents(document, content, playbooks)
+        problems += policy_problems(document, content)
     if problems or content is None:
         raise ConfigProblems(problems)
     plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}
@@ -99,12 +130,15 @@ def _config(path: Path, document: Document) -> Config:
         path=path,
         digest=_sha256(canonical_json(plain)),
         principals=MappingProxyType(content.principals),
+        groups=MappingProxyType(content.groups),
+        policy=content.policy,
         channels=MappingProxyType(content.channels),
         tools=MappingProxyType(content.tools),
         sandbox=content.sandbox,
         limits=content.limits,
         secrets=MappingProxyType(content.secrets),
         playbooks=MappingProxyType(playbooks),
+        files=(path, *_named_files(path, document)),
     )
 
 
@@ -131,6 +165,13 @@ def _playbooks(path: Path, document: Document, problems: list[Problem]) -> dict[
             continue
         found[source.name] = source
     return found
+
+
+def _named_files(path: Path, document: Document) -> list[Path]:
+    plain = document.plain()
+    entries = plain.get("playbooks") if isinstance(plain, dict) else None
+    named = [entry.get("file") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return [path.parent / name for name in named if isinstance(name, str) and name]
 
 
 def _playbook(path: Path, entry: Document) -> PlaybookSource:
@@ -171,6 +212,19 @@ def _unknown_agents(document: Document, content: ConfigFile, playbooks: Mapping[
         for channel, contract in content.channels.items()
         if contract.agent is not None and contract.agent not in playbooks
     ]
+
+
+def _in_order(value: Any) -> Any:
+    """The same with every list of names sorted, each name once."""
+    match value:
+        case dict():
+            return {key: _in_order(each) for key, each in value.items()}
+        case list() if all(isinstance(each, str) for each in value):
+            return sorted(set(value))
+        case list():
+            return [_in_order(each) for each in value]
+        case _:
+            return value
 
 
 def _sha256(text: str) -> str:

@@ -4,11 +4,14 @@ docs/reference/config.md is generated from here. Reading the file and its playbo
 is is `people.py`, picking a playbook is `agents.py`.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
+from core.config.problems import excerpt
+from core.config.rules import PolicySection
 
 EffectTier = Literal["read", "workspace", "compensable", "irreversible"]
 RecoveryClass = Literal["pure", "idempotent", "reconcilable", "opaque"]
@@ -76,6 +79,64 @@ class ChannelContract(Model):
     """The playbook a mention runs when its first word names none. Left out: the first word must name one."""
 
 
+def _place(value: str) -> str:
+    """What no expression says: a port that exists, and a path without detours."""
+    if value.startswith("file:"):
+        path = value.removeprefix("file:")
+        if path != "/" and any(part in ("", ".", "..") for part in path.removesuffix("/").split("/")[1:]):
+            raise wrong(f"{excerpt(value)} takes a detour.", "Write the path itself, e.g. `file:/srv/git`.")
+    elif (port := re.search(r":([0-9]{1,5})\Z", value)) and not 1 <= int(port[1]) <= 65_535:
+        raise wrong(f"{port[1]} is no port.", "Write one from 1 to 65535.")
+    return value
+
+
+Network = Annotated[
+    Text,
+    matching(
+        r"\*|file:/[^\s]*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]{0,252})(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?",
+        "a place a tool may reach",
+        "api.example.com`, `*.example.com`, `127.0.0.1:8000` or `file:/srv/git",
+    ),
+    AfterValidator(_place),
+    Kind("places: `host`, `*.host`, `host:port`, `file:/path`, `*` for every public host"),
+]
+EnvironmentName = Annotated[Text, matching(r"[A-Za-z0-9._-]{1,80}", "an environment's name", "production")]
+HostName = Annotated[
+    Text,
+    matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})|\[[0-9a-fA-F:.]{2,45}\]", "a host", "api.example.com"),
+    Kind("a host"),
+]
+HeaderName = Annotated[Text, matching(r"[A-Za-z0-9-]{1,80}", "the name of a header", "Authorization")]
+SchemeName = Annotated[Text, matching(r"[A-Za-z0-9-]{0,40}", "a scheme", "Bearer")]
+GitUser = Annotated[Text, matching(r"[!-9;-~]{1,80}", "a user's name", "x-access-token")]
+SubTeam = Annotated[
+    Text,
+    matching(r"[TE][A-Z0-9]{2,30}/S[A-Z0-9]{2,30}", "a Slack user group with its team", "T0123456789/S0123456789"),
+]
+
+
+class CredentialWord(Model):
+    """A secret that a tool presents to one host. The tool's process gets it; arguments and records only name it."""
+
+    host: HostName
+    """The host it is for, exactly and without a port. A tool has one secret for a host."""
+    secret: SecretName
+    """Which of `secrets`."""
+    header: HeaderName = "Authorization"
+    """For http: the header that carries it."""
+    scheme: SchemeName = "Bearer"
+    """For http: what stands before it in the header; `""` for nothing."""
+    user: GitUser | None = None
+    """For git over https: the user name that goes with it."""
+
+
+class GroupWord(Model):
+    """What members of a Slack user group hold. Asked of Slack, and believed for a minute."""
+
+    roles: tuple[Role, ...] = ()
+    """Roles of everybody in it."""
+
+
 class ToolWord(Model):
     """The operator's word on one tool. What a tool says of itself is never trusted."""
 
@@ -90,6 +151,15 @@ class ToolWord(Model):
     key_ttl_ms: Annotated[Duration, durations(60_000, 365 * _DAY_MS)] | None = None
     """For `idempotent` tools: how long the other side remembers an idempotency key. A cut-off call older than this is
     not repeated. Left out: for ever."""
+    environment: EnvironmentName = "default"
+    """What it acts on, such as `production`. It is part of what people approve: an approval for one environment does
+    not hold in another."""
+    network: tuple[Network, ...] = ()
+    """Where a tool with a network may go: a host on every port or on one, `*.example.com` for every name below it, a
+    directory of this machine with all that is in it. Private addresses only if they are named with their port
+    (`10.0.0.5:8080`, `git.internal:443`), paths only if they are named. Without a host here: every public one."""
+    credentials: tuple[CredentialWord, ...] = ()
+    """Secrets it may present, by host."""
 
     @property
     def timeout_s(self) -> float:
@@ -151,6 +221,8 @@ class Limits(Model):
     """The largest file a person may attach to a request."""
     runs_per_person: Annotated[Count, Field(ge=1, le=10_000)] = 10
     """Runs one person may have under way at once; a further one is refused."""
+    open_questions: Annotated[Count, Field(ge=1, le=10_000)] = 20
+    """Questions that may wait for the same approvers at once; a run that has another one is parked."""
 
     @model_validator(mode="after")
     def _a_file_fits_its_run(self) -> Self:
@@ -185,6 +257,10 @@ class ConfigFile(Model):
 
     principals: dict[PersonName, Person] = Field(default_factory=dict)
     """People, by the name that events and cards show."""
+    groups: dict[SubTeam, GroupWord] = Field(default_factory=dict)
+    """Roles that come with a Slack user group, by `TEAM/GROUP` ids."""
+    policy: PolicySection = Field(default_factory=PolicySection)
+    """What asks, and who decides."""
     channels: dict[ChannelName, ChannelContract] = Field(default_factory=dict)
     """What holds in a channel, by `"#name"` (quoted) or id. An id wins, because names can be given away."""
     tools: dict[ToolName, ToolWord] = Field(default_factory=dict)

@@ -71,6 +71,16 @@ def principal_for_cli(
     return Principal(as_name, frozenset(person.roles), slack_user=slack_user, via=f"cli:{uid}@{host}")
 
 
+def group_roles(config: Config, team: str) -> dict[str, frozenset[str]]:
+    """Roles of the members of each Slack user group of a team, by the group's id."""
+    found = {}
+    for name, group in config.groups.items():
+        at, _, group_id = name.partition("/")
+        if at == team:
+            found[group_id] = frozenset(group.roles)
+    return found
+
+
 def doubtful_people(config: Config) -> tuple[str, ...]:
     """Say which Slack users the file gives to more than one principal; `doctor` shows it."""
     owners: dict[str, list[str]] = {}

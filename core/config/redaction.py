@@ -21,6 +21,11 @@ def redactor_for(config: Config, tokens: Mapping[str, str]) -> Redactor:
     return Redactor(known)
 
 
+def secret_refs(config: Config) -> dict[str, SecretRef]:
+    """Where each secret of the config is, by its name."""
+    return {name: _ref(name, where, config.path.parent) for name, where in config.secrets.items()}
+
+
 def _ref(name: str, where: SecretReference, base: Path) -> SecretRef:
     if where.env is not None:
         return SecretRef.parse(name, f"env:{where.env}")

@@ -13,15 +13,21 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from core.config import models
+from core.config import models, rules
 from core.config.fields import Bounds, Kind
 from core.config.quantities import duration_text, size_text
 from core.config.settings import VARIABLES
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("principals.<name>", models.Person),
+    ("groups.<TEAM/GROUP>", models.GroupWord),
+    ("policy", rules.PolicySection),
+    ("policy.approvers", rules.ApproversWord),
+    ("policy.denials[]", rules.Denial),
+    ("policy.rules[]", rules.RuleWord),
     ("channels.<channel>", models.ChannelContract),
     ("tools.<tool>", models.ToolWord),
+    ("tools.<tool>.credentials[]", models.CredentialWord),
     ("sandbox", models.Sandbox),
     ("limits", models.Limits),
     ("secrets.<NAME>", models.SecretReference),
@@ -30,8 +36,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 _HEAD = """# Configuration
 
 Two places say how Banksman behaves: the environment says where things are and which keys open them, and the operator's
-file says what the system does. Both are read once, at start; every mistake is reported at once, with its place and what
-to write instead. This page is written from the code: `python -m core.config.reference` prints it.
+file says what the system does. Every mistake is reported at once, with its place and what to write instead. The
+environment is read once, at start. The file is read again within seconds when it changes: people, roles, policy, tools,
+limits and playbooks are taken up by what starts from then on, the sandbox and the redaction of secrets at the next
+start. A file that cannot be used changes nothing, and the log says why. This page is written from the code:
+`python -m core.config.reference` prints it.
 """
 
 _ENVIRONMENT = """
@@ -83,12 +92,7 @@ def _environment_table() -> Iterator[str]:
 
 
 def _value(field: FieldInfo) -> str:
-    text = _kind(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
-    low, high = None, None
-    for each in field.metadata:
-        low = each.ge if isinstance(each, Ge) else low
-        high = each.le if isinstance(each, Le) else high
-    return f"{text} from {low:,} to {high:,}" if low is not None and high is not None else text
+    return _kind(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
 
 
 def _kind(annotation: Any) -> str:
@@ -97,7 +101,11 @@ def _kind(annotation: Any) -> str:
         found = [each.text for each in metadata if isinstance(each, Kind)]
         text = found[-1] if found else _kind(inner)
         bounds = [each.func for each in metadata if isinstance(each, AfterValidator)]
-        return "".join([text, *(f", {each}" for each in bounds if isinstance(each, Bounds))])
+        text = "".join([text, *(f", {each}" for each in bounds if isinstance(each, Bounds))])
+        numbers = [limit for each in metadata for limit in (each.metadata if isinstance(each, FieldInfo) else (each,))]
+        low = next((each.ge for each in numbers if isinstance(each, Ge)), None)
+        high = next((each.le for each in numbers if isinstance(each, Le)), None)
+        return f"{text} from {low} to {high:,}" if low is not None and high is not None else text
     arguments, origin = get_args(annotation), get_origin(annotation)
     if origin is types.UnionType or origin is Union:
         return _kind(next(each for each in arguments if each is not type(None)))

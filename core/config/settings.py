@@ -4,6 +4,7 @@ Where things are and which keys open them. What the system does is the operator'
 reported together; a name that begins with `BANKSMAN_` and is not ours is one, for it is almost always a typing error.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from core.nearest import did_you_mean
 
 SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_PORT = 8765
+DEFAULT_HTTP_PORT = 3000
+DEFAULT_HTTP_HOST = "127.0.0.1"
+MIN_SECRET_LENGTH = 16
+"""Slack's signing secrets have 32 characters; a short one could be guessed."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,20 @@ VARIABLES = (
         "`artifacts` in `BANKSMAN_HOME`",
         "Where the bytes of artifacts are kept.",
     ),
+    Variable(
+        "BANKSMAN_HTTP_PORT",
+        "http_port",
+        "a TCP port, 1 to 65535",
+        str(DEFAULT_HTTP_PORT),
+        "The port Slack's requests come in by in HTTP mode. Setting it chooses HTTP mode even with `SLACK_APP_TOKEN`.",
+    ),
+    Variable(
+        "BANKSMAN_HTTP_HOST",
+        "http_host",
+        "an IP address or `localhost`",
+        f"`{DEFAULT_HTTP_HOST}`",
+        "The address HTTP mode listens on. It speaks no TLS: only a reverse proxy should reach it.",
+    ),
     Variable("SLACK_BOT_TOKEN", "slack_bot_token", "`xoxb-…`", "none", "The app's token for Slack's Web API."),
     Variable(
         "SLACK_APP_TOKEN",
@@ -80,7 +99,7 @@ VARIABLES = (
         "slack_signing_secret",
         "text",
         "none",
-        "For HTTP mode, which this version does not have yet: it serves over Socket Mode.",
+        "The app's signing secret, for HTTP mode: what Slack posts is checked with it.",
     ),
     Variable(
         "SLACK_API_URL",
@@ -122,6 +141,10 @@ class Settings:
     """`None` asks for a server of our own. May hold a password."""
     artifacts_url: str
     """Always `file:///` and absolute for now."""
+    http_port: int
+    http_port_is_set: bool
+    """Whether HTTP mode was asked for by its port: then it wins over Socket Mode."""
+    http_host: str
     slack_bot_token: SecretStr | None
     slack_app_token: SecretStr | None
     slack_signing_secret: SecretStr | None
@@ -157,7 +180,7 @@ class Settings:
         """`socket`, `http`, or `None` when there is no Slack to talk to."""
         if self.slack_bot_token is None:
             return None
-        return "socket" if self.slack_app_token is not None else "http"
+        return "socket" if self.slack_app_token is not None and not self.http_port_is_set else "http"
 
     def shown(self) -> dict[str, str]:
         """Every variable and its effective value, with passwords and tokens hidden."""
@@ -175,17 +198,20 @@ class _Reader:
         self._refuse_unknown()
         home = self._path("BANKSMAN_HOME", ".banksman")
         bot, app = self._token("SLACK_BOT_TOKEN", "xoxb-"), self._token("SLACK_APP_TOKEN", "xapp-")
-        signing = SecretStr(self.environ["SLACK_SIGNING_SECRET"]) if "SLACK_SIGNING_SECRET" in self.environ else None
+        signing = self._signing_secret()
         self._check_slack_set(bot, app, signing)
         return Settings(
             home=home,
-            port=self._port(),
+            port=self._port("BANKSMAN_PORT", DEFAULT_PORT),
             port_is_set="BANKSMAN_PORT" in self.environ,
             config_path=self._path("BANKSMAN_CONFIG", "banksman.yml"),
             config_is_set="BANKSMAN_CONFIG" in self.environ,
             database_url=self._database(home),
             redis_url=self._redis(),
             artifacts_url=self._artifacts(home),
+            http_port=self._port("BANKSMAN_HTTP_PORT", DEFAULT_HTTP_PORT),
+            http_port_is_set="BANKSMAN_HTTP_PORT" in self.environ,
+            http_host=self._http_host(),
             slack_bot_token=bot,
             slack_app_token=app,
             slack_signing_secret=signing,
@@ -204,12 +230,22 @@ class _Reader:
             text = self.environ.get("HOME", "~") + text[1:]
         return (self.cwd / text).absolute()
 
-    def _port(self) -> int:
-        text = self.environ.get("BANKSMAN_PORT", str(DEFAULT_PORT))
+    def _port(self, name: str, default: int) -> int:
+        text = self.environ.get(name, str(default))
         if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
             return int(text)
-        self.problems.append(f"BANKSMAN_PORT is {_quoted(text)}, which is no port. Write a number from 1 to 65535.")
-        return DEFAULT_PORT
+        self.problems.append(f"{name} is {_quoted(text)}, which is no port. Write a number from 1 to 65535.")
+        return default
+
+    def _http_host(self) -> str:
+        text = self.environ.get("BANKSMAN_HTTP_HOST", DEFAULT_HTTP_HOST)
+        if text == "localhost" or _is_address(text):
+            return text
+        self.problems.append(
+            f"BANKSMAN_HTTP_HOST is {_quoted(text)}, which is no address of this machine. "
+            "Write an IP address to listen on, such as 127.0.0.1."
+        )
+        return DEFAULT_HTTP_HOST
 
     def _database(self, home: Path) -> str:
         url = self.environ.get("BANKSMAN_DATABASE_URL")
@@ -284,6 +320,20 @@ class _Reader:
             )
         return SecretStr(token)
 
+    def _signing_secret(self) -> SecretStr | None:
+        secret = self.environ.get("SLACK_SIGNING_SECRET")
+        if secret is None:
+            return None
+        if secret != secret.strip() or not secret.isascii() or not secret.isprintable():
+            self.problems.append(
+                "SLACK_SIGNING_SECRET has spaces or strange characters in it. Copy it again, without the line's end."
+            )
+        elif len(secret) < MIN_SECRET_LENGTH:
+            self.problems.append(
+                "SLACK_SIGNING_SECRET is too short to be one. Copy it from Basic Information on the app's page."
+            )
+        return SecretStr(secret)
+
     def _check_slack_set(self, bot: SecretStr | None, app: SecretStr | None, signing: SecretStr | None) -> None:
         if bot is None and (app is not None or signing is not None):
             given = "SLACK_APP_TOKEN" if app is not None else "SLACK_SIGNING_SECRET"
@@ -296,6 +346,12 @@ class _Reader:
                 "Set SLACK_APP_TOKEN (xapp-…) for Socket Mode, or SLACK_SIGNING_SECRET for HTTP."
             )
 
+        if bot is not None and signing is None and "BANKSMAN_HTTP_PORT" in self.environ:
+            self.problems.append(
+                "BANKSMAN_HTTP_PORT asks for HTTP mode, but SLACK_SIGNING_SECRET is not set. "
+                "Set it too, or unset BANKSMAN_HTTP_PORT to use Socket Mode."
+            )
+
     def _slack_api(self) -> str:
         url = self.environ.get("SLACK_API_URL", SLACK_API_URL)
         parts = urlsplit(url)
@@ -304,6 +360,13 @@ class _Reader:
                 f"SLACK_API_URL is {_quoted(url)}, which is no http(s) URL. Unset it to use Slack's own."
             )
         return url if url.endswith("/") else f"{url}/"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _has_database(url: str) -> bool:

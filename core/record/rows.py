@@ -48,6 +48,8 @@ class RunRow:
     request_digest: str = ""
     inputs_json: str = "{}"
     plan_json: str = "[]"
+    authors_json: str = "[]"
+    """Principals whose messages are input of the run."""
     requester_slack: str | None = None
     team: str | None = None
     channel: str | None = None
@@ -63,6 +65,7 @@ class RunRow:
     event_seq: int = 0
     steps: int = 0
     step_cap: int = 200
+    ask_cap: int = 5
     cost_micro_usd: int = 0
     blocked_reason: str | None = None
     blocked_detail: str | None = None
@@ -89,6 +92,11 @@ class RunRow:
     @property
     def inputs(self) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.inputs_json)
+        return parsed
+
+    @property
+    def authors(self) -> list[str]:
+        parsed: list[str] = json.loads(self.authors_json)
         return parsed
 
 
@@ -175,6 +183,10 @@ class ApprovalRow:
     consumed_at: int | None = None
     superseded_by: str | None = None
     remaining_ms: int | None = None
+    use_within_ms: int = 900_000
+    """How long after the last vote the call may still start."""
+    sentence: str = ""
+    """The effect in one sentence, as the tool put it; shown beside the exact action, never instead of it."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +252,12 @@ class Snapshot:
 
     def call(self, call_id: str) -> CallRow:
         return next(call for call in self.calls if call.id == call_id)
+
+    def approval(self, approval_id: str | None) -> ApprovalRow | None:
+        return next((approval for approval in self.approvals if approval.id == approval_id), None)
+
+    def votes_on(self, approval_id: str) -> tuple[VoteRow, ...]:
+        return tuple(vote for vote in self.votes if vote.approval_id == approval_id)
 
     def with_run(self, columns: Mapping[str, Any]) -> "Snapshot":
         return replace(self, run=replace(self.run, **columns))

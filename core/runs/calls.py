@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from core.execution.base import CallLabel, Environment
 from core.ids import Ids
 from core.record.rows import CallRow, Snapshot
 from core.runs.retries import Retries
-from core.runs.steps import CallEnd, Stored
+from core.runs.rulebook import Rulebook
+from core.runs.steps import CallEnd
+from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool, Toolbox
-from core.secrets import Redactor
-from core.tools.base import Produced, ToolContext, ToolResult
+from core.secrets import Redactor, SecretRef, SecretSource
+from core.tools.base import Outside, ProbeAnswer, Probing, Produced, ToolContext, ToolResult
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +47,23 @@ class Caps:
 
 
 @dataclass(frozen=True)
+class Outdoors:
+    """What calls that act beyond the workspace need of this installation."""
+
+    environment: Environment
+    database_url: str
+    secrets: SecretSource
+    secret_refs: Callable[[], Mapping[str, SecretRef]]
+    private: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Bench:
     """Everything an attempt works with; the same for every call of a worker."""
 
-    toolbox: Toolbox
+    rules: Callable[[], Rulebook]
+    """What holds now."""
+    outdoors: Outdoors
     environment: Environment
     tool_environment: Path
     objects: ObjectStore
@@ -59,6 +74,12 @@ class Bench:
     retries: Retries
     attempts: int = 4
     """Attempts of one call, the first included."""
+    most_open_asks: int = 20
+    """Questions that may wait for the same approvers at once: more than that nobody reads."""
+
+    @property
+    def toolbox(self) -> Toolbox:
+        return self.rules().toolbox
 
 
 @dataclass(frozen=True)
@@ -78,21 +99,103 @@ async def perform(snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyn
     if declared is None or declared.digest != call.tool_digest:
         changed = f"The tool `{call.tool}` changed after this step was planned."
         return Attempted(not_started(call, changed))
-    scratch = bench.scratch / f"{call.id}-{call.attempts}-{snapshot.run.fence}"
+    context = context_of(
+        snapshot,
+        declared,
+        call_id=call.id,
+        key=call.idem_key,
+        workspace=workspace,
+        timeout_s=call.timeout_ms / 1000,
+        kill=kill,
+        bench=bench,
+        attempt=call.attempts,
+    )
     try:
         crashpoint("CP13")
-        result = await _attempt(snapshot, call, declared, workspace, scratch, kill, bench)
+        result = await _attempt(call, declared, context, bench)
         crashpoint("CP15")
         end = await _end(snapshot, result, bench)
         return Attempted(end, result.retry_after_s, result.processes_ended)
     finally:
-        if scratch.exists():
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await removed(context.scratch_path)
+
+
+async def removed(path: Path) -> None:
+    """Remove an attempt's scratch directory, if it made one."""
+    await asyncio.to_thread(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def context_of(
+    snapshot: Snapshot,
+    declared: DeclaredTool,
+    *,
+    call_id: str,
+    key: str,
+    workspace: Path,
+    timeout_s: float,
+    kill: asyncio.Event,
+    bench: Bench,
+    attempt: int = 0,
+) -> ToolContext:
+    """What one attempt of a call may use; attempt 0 is a look before it starts."""
+    run, outdoors = snapshot.run, bench.outdoors
+    return ToolContext(
+        label=CallLabel(run.tenant, run.id, call_id, run.fence),
+        idempotency_key=key,
+        workspace=workspace,
+        environment=bench.environment,
+        tool_environment=bench.tool_environment,
+        scratch_path=bench.scratch / f"{call_id}-{attempt}-{run.fence}",
+        timeout_s=timeout_s,
+        kill=kill,
+        outside=Outside(
+            environment=outdoors.environment,
+            database_url=outdoors.database_url,
+            reach=declared.reach,
+            secrets=outdoors.secrets,
+            secret_refs=outdoors.secret_refs(),
+            private=outdoors.private,
+        ),
+    )
+
+
+async def probed(snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyncio.Event, bench: Bench) -> ProbeAnswer:
+    """Ask a reconcilable call's probe whether it happened; what cannot be asked right now is `in-progress`."""
+    declared = bench.toolbox.find(call.tool)
+    if declared is None or not isinstance(declared.tool, Probing):
+        return ProbeAnswer("cannot-tell", detail=f"`{call.tool}` has no way to find out")
+    timeout_s = call.timeout_ms / 1000
+    context = context_of(
+        snapshot, declared, call_id=call.id, key=call.idem_key, workspace=workspace, timeout_s=timeout_s, kill=kill,
+        bench=bench,
+    )  # fmt: skip
+    try:
+        args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
+        async with asyncio.timeout(timeout_s + GRACE_S):
+            return await declared.tool.probe(args, context)
+    except (RetryableError, TimeoutError) as error:
+        return ProbeAnswer("in-progress", detail=str(error))
+    except BanksmanError as error:
+        return ProbeAnswer("cannot-tell", detail=error.user_text)
+    finally:
+        await removed(context.scratch_path)
+
+
+def settle_ms(call: CallRow, bench: Bench) -> int:
+    """How long after its start a request of this call may still arrive."""
+    declared = bench.toolbox.find(call.tool)
+    settle_s = declared.tool.settle_s if declared is not None and isinstance(declared.tool, Probing) else 0.0
+    return int(call.timeout_ms + settle_s * 1000)
 
 
 def not_started(call: CallRow, why: str) -> CallEnd:
     """This attempt cannot begin. Whether the call failed depends on what earlier attempts may have done."""
-    return CallEnd("failed" if call.attempts == 1 or call.recovery == "pure" else "unknown", {}, error=why)
+    return CallEnd("failed" if call.attempts <= 1 or call.recovery == "pure" else "unknown", {}, error=why)
 
 
 def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int, boot_ms: int) -> CallEnd:
@@ -118,30 +221,12 @@ def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int
     return replace(end, retry_in_ms=delay)
 
 
-async def _attempt(
-    snapshot: Snapshot,
-    call: CallRow,
-    declared: DeclaredTool,
-    workspace: Path,
-    scratch: Path,
-    kill: asyncio.Event,
-    bench: Bench,
-) -> ToolResult:
-    timeout_s = call.timeout_ms / 1000
+async def _attempt(call: CallRow, declared: DeclaredTool, context: ToolContext, bench: Bench) -> ToolResult:
+    timeout_s = context.timeout_s
     try:
         args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
     except BanksmanError as error:
         return ToolResult("failed", error=error.user_text)
-    context = ToolContext(
-        label=CallLabel(call.tenant, call.run_id, call.id, snapshot.run.fence),
-        idempotency_key=call.idem_key,
-        workspace=workspace,
-        environment=bench.environment,
-        tool_environment=bench.tool_environment,
-        scratch_path=scratch,
-        timeout_s=timeout_s,
-        kill=kill,
-    )
     try:
         async with asyncio.timeout(timeout_s + GRACE_S):
             return await declared.tool.perform(args, context)

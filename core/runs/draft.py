@@ -68,6 +68,14 @@ class Draft:
                 delivery(run.tenant, run.id, run.team, run.channel, run.thread_ts, kind, dedupe_key, body, 0)
             )
 
+    def tell(self, kind: str, dedupe_key: str, body: Mapping[str, Any], *, lane: str, after_ms: int = 0) -> None:
+        """Queue something that has no thread of its own, once, and not before `after_ms` from now."""
+        run = self.snapshot.run
+        insert = delivery(run.tenant, run.id, None, "", None, kind, dedupe_key, body, after_ms)
+        # A row that has not been tried is due at once; this one begins as a later try of itself.
+        values = {**insert.values, "lane": lane, "attempts": 1 if after_ms else 0}
+        self._inserts.append(Insert("outbox", values))
+
     def seal(self, *, now_ms: int, owner: str | None = None) -> RunChange:
         """Link the events and return the write."""
         # Outbox rows are sent in the order of their stamps, which a clock that was set back must not turn round.
@@ -135,8 +143,8 @@ def delivery(
 def _stamped(insert: Insert, now_ms: int, n: int) -> Insert:
     if insert.table != "outbox":
         return insert
-    key = insert.values["dedupe_key"]
-    stamp = {"id": _outbox_id(now_ms, n, key), "created_at": now_ms, "due_at": now_ms}
+    key, after_ms = insert.values["dedupe_key"], insert.values["due_at"]
+    stamp = {"id": _outbox_id(now_ms, n, key), "created_at": now_ms, "due_at": now_ms + after_ms}
     return Insert("outbox", {**insert.values, **stamp})
 
 

@@ -14,24 +14,34 @@ from functools import partial
 from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError, TerminalError
-from core.planners.base import Act, Planner
+from core.planners.base import Act, Planner, Turn
 from core.record.changes import Landed, Refused, RunChange
-from core.record.rows import CallRow, RunRow, Snapshot
-from core.record.states import DUE_NOW, TERMINAL, CallStatus, RunState
-from core.runs import steps
-from core.runs.calls import Attempted, Bench, not_started, perform, with_retry
+from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
+from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
+from core.runs import asks, preparing, steps
+from core.runs.calls import Attempted, Bench, not_started, perform, probed, settle_ms, with_retry
 from core.runs.commands.late import late_result
-from core.runs.commands.request import Pinned
 from core.runs.draft import merged
+from core.runs.proposals import Proposed, key_valid_until
 from core.runs.recovery import recover
+from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd, Stamp
 from core.runs.workspaces import Workspaces
+from core.secrets import MissingSecret
 from core.store import runs as run_queries
 from core.store.documents import Documents
 from core.store.lane import Target
 from core.store.session import Database
 
 log = logging.getLogger(__name__)
+
+_MOST_LOOKS = 4
+"""Times something that does not answer is looked at again before that counts as an answer."""
+
+_LOOK_PAUSE_MS = 1_000
+_PROBE_PAUSE_MS = 2_000
+_VOTERS_PAUSE_MS = 2_000
+"""How long a start waits for the bot to ask Slack about the voters."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,6 @@ class Station:
     holds_lease: Callable[[], bool]
     """Whether anything may still be started."""
     documents: Documents
-    policy: Pinned
-    """What decides here whether a call may start."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is to go: slices end at their next step boundary."""
 
@@ -125,7 +133,10 @@ class Slice:
         """Make one commit and do what follows from it; `False` ends the slice."""
         if self._kill.is_set() or not self._station.holds_lease():
             return False
-        change = self._next_change()
+        change = await self._next_change()
+        if self._kill.is_set() or not self._station.holds_lease():
+            # Looking around may have taken long.
+            return False
         answer = await self._station.database.journal.commit(change)
         match answer:
             case Refused("stale"):
@@ -136,47 +147,146 @@ class Slice:
                 return False
         self._snapshot, self._result = self._snapshot.folded(change), None
         call = _open_call(self._snapshot)
-        if call is not None and call.call_status is CallStatus.STARTED:
+        if call is not None and call.call_status is CallStatus.STARTED and self._run.lease_owner is not None:
             self._result = call, await self._perform(call)
         return self._run.lease_owner is not None
 
-    def _next_change(self) -> RunChange:
+    async def _next_change(self) -> RunChange:
         """Everything that can be committed now, in one change: the last result, planning, the next start."""
-        snapshot, change = self._snapshot, None
+        snapshot, change, rules = self._snapshot, None, self._station.bench.rules()
         stamp = self._stamp()
         open_call = _open_call(snapshot)
-        if snapshot.run.policy_digest != self._station.policy.digest:
-            return steps.repin(snapshot, self._station.policy, stamp)
         if self._result is not None:
-            change = steps.end_call(snapshot, *self._result, stamp)
+            change = self._ended(*self._result, stamp)
         elif open_call is not None:
-            return self._resume(open_call, stamp)
+            return await self._resume(open_call, rules, stamp)
+        elif snapshot.run.policy_digest != rules.pinned.digest:
+            return steps.repin(snapshot, rules.pinned, stamp)
         elif snapshot.run.run_state is not RunState.PLANNING:
             change = steps.begin_planning(snapshot, stamp)
         if change is not None:
             snapshot = snapshot.folded(change)
             if snapshot.run.run_state is not RunState.PLANNING or self._planner is None or not self._planner.io_free:
                 return change
+            if snapshot.run.policy_digest != rules.pinned.digest:
+                return change
         if change is not None and (self._station.draining.is_set() or self._over_time()):
             return merged(change, steps.release(snapshot, stamp, due_at=DUE_NOW))
-        turn = self._plan(snapshot, stamp)
+        turn = await self._plan(snapshot, rules, stamp, may_look=change is None)
+        if turn is None:
+            assert change is not None
+            return change
         return turn if change is None else merged(change, turn)
 
     def _over_time(self) -> bool:
         return self._station.clock.boot_ms() >= self._ends_at_boot_ms
 
-    def _resume(self, call: CallRow, stamp: Stamp) -> RunChange:
-        """A call that was open when the run was claimed: due for another attempt, or interrupted."""
-        if call.call_status is CallStatus.INTENT:
-            return steps.start_again(self._snapshot, call, why=call.error or "due again", stamp=stamp)
-        recovery = recover(call, now_ms=stamp.now_ms, most_attempts=self._station.bench.attempts)
-        if recovery.do == "repeat":
-            return steps.start_again(self._snapshot, call, why=recovery.why, stamp=stamp)
-        end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
+    def _ended(self, call: CallRow, end: CallEnd, stamp: Stamp) -> RunChange:
+        """A call's end as it is written down; one that can be looked for is not given up as unknown yet."""
+        if end.status == "unknown" and end.retry_in_ms is None and call.recovery == "reconcilable":
+            settled = (call.started_at or stamp.now_ms) + settle_ms(call, self._station.bench)
+            return steps.probe_later(self._snapshot, call, end, stamp, due_at=max(settled, stamp.now_ms))
         return steps.end_call(self._snapshot, call, end, stamp)
 
-    def _plan(self, snapshot: Snapshot, stamp: Stamp) -> RunChange:
-        """Ask the planner and turn its answer into a change."""
+    async def _resume(self, call: CallRow, rules: Rulebook, stamp: Stamp) -> RunChange:
+        """A call that was open when the run was claimed: approved, due for another attempt, or interrupted."""
+        snapshot = self._snapshot
+        approval = snapshot.approval(call.approval_id)
+        if call.call_status is CallStatus.INTENT and call.attempts == 0:
+            if approval is None:
+                return steps.give_up(snapshot, "A planned call has lost the question it waits for.", stamp)
+            return await self._start_approved(call, approval, rules, stamp)
+        if call.call_status is CallStatus.INTENT:
+            return self._again(call, approval, call.error or "due again", rules, stamp)
+        recovery = recover(call, now_ms=stamp.now_ms, most_attempts=self._station.bench.attempts)
+        if recovery.do == "probe":
+            return await self._probe(call, approval, rules, stamp)
+        if recovery.do == "repeat":
+            return self._again(call, approval, recovery.why, rules, stamp)
+        end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
+        return steps.end_call(snapshot, call, end, stamp)
+
+    def _again(self, call: CallRow, approval: ApprovalRow | None, why: str, rules: Rulebook, stamp: Stamp) -> RunChange:
+        """Another attempt of the same call; under an approval only while everything it was given for still holds."""
+        if approval is not None:
+            tool = rules.toolbox.find(call.tool)
+            used_for_ms = stamp.now_ms - (approval.consumed_at or 0)
+            same = tool is not None and tool.digest == call.tool_digest
+            if not same or approval.policy_digest != rules.pinned.digest or used_for_ms > asks.CONSUMED_FOR_MS:
+                error = f"{call.error or why}; its approval no longer covers another attempt"
+                unsure = call.call_status is CallStatus.STARTED
+                end = CallEnd("unknown" if unsure else "failed", {}, error=error, resolved_by="recovery")
+                return steps.end_call(self._snapshot, call, end, stamp)
+        return steps.start_again(self._snapshot, call, why=why, stamp=stamp)
+
+    async def _start_approved(self, call: CallRow, approval: ApprovalRow, rules: Rulebook, stamp: Stamp) -> RunChange:
+        snapshot, station = self._snapshot, self._station
+        try:
+            workspace = await station.workspaces.ready(snapshot)
+            verdict = await preparing.before_start(
+                snapshot,
+                call,
+                approval,
+                workspace=workspace,
+                kill=self._kill,
+                bench=station.bench,
+                database=station.database,
+                now_ms=stamp.now_ms,
+            )
+        except RetryableError:
+            return self._later(call, stamp)
+        except MissingSecret:
+            # Planned anew the step says what is missing, and asks when it is there.
+            return steps.ask_anew(snapshot, call, approval, "secret", stamp)
+        except TerminalError as error:
+            return steps.give_up(snapshot, error.user_text, stamp)
+        stamp = self._stamp()
+        match verdict.do:
+            case "start":
+                tool = rules.toolbox.find(call.tool)
+                assert tool is not None
+                until = key_valid_until(tool, stamp.now_ms)
+                return steps.start_approved(
+                    snapshot, call, approval, voters=verdict.voters, key_valid_until=until, stamp=stamp
+                )
+            case "wait":
+                return steps.try_later(snapshot, stamp, due_at=stamp.now_ms + _VOTERS_PAUSE_MS)
+            case "late":
+                return steps.too_late(snapshot, call, approval, stamp)
+            case "void":
+                return steps.ask_anew(snapshot, call, approval, verdict.why, stamp)
+
+    async def _probe(self, call: CallRow, approval: ApprovalRow | None, rules: Rulebook, stamp: Stamp) -> RunChange:
+        """Look whether an interrupted call happened; what may still be under way is looked for again later."""
+        snapshot, station = self._snapshot, self._station
+        try:
+            workspace = await station.workspaces.ready(snapshot)
+        except BanksmanError as error:
+            end = CallEnd("unknown", {}, error=error.user_text, resolved_by="recovery")
+            return steps.end_call(snapshot, call, end, stamp)
+        answer = await probed(snapshot, call, workspace, self._kill, station.bench)
+        stamp = self._stamp()
+        settled_ms = (call.started_at or 0) + settle_ms(call, station.bench)
+        match answer.found:
+            case "happened":
+                return steps.end_call(snapshot, call, CallEnd("succeeded", answer.out, resolved_by="probe"), stamp)
+            case "cannot-tell":
+                end = CallEnd("unknown", {}, error=answer.detail or call.error, resolved_by="probe")
+                return steps.end_call(snapshot, call, end, stamp)
+            case "not-happened" if stamp.now_ms >= settled_ms and call.attempts >= station.bench.attempts:
+                why = f"it did not happen in {call.attempts} attempts: {call.error or 'each was cut off'}"
+                return steps.end_call(snapshot, call, CallEnd("failed", {}, error=why, resolved_by="probe"), stamp)
+            case "not-happened" if stamp.now_ms >= settled_ms:
+                return self._again(call, approval, "its probe says that it did not happen", rules, stamp)
+            case _ if snapshot.run.retries >= _MOST_LOOKS:
+                why = f"its probe gave no answer {snapshot.run.retries} times: {answer.detail or answer.found}"
+                return steps.end_call(snapshot, call, CallEnd("unknown", {}, error=why, resolved_by="probe"), stamp)
+            case _:
+                pause_ms = _PROBE_PAUSE_MS * 2 ** min(snapshot.run.retries, 5)
+                return steps.try_later(snapshot, stamp, due_at=max(settled_ms, stamp.now_ms + pause_ms))
+
+    async def _plan(self, snapshot: Snapshot, rules: Rulebook, stamp: Stamp, *, may_look: bool) -> RunChange | None:
+        """Ask the planner and turn its answer into a change; `None` if something has to be looked up first."""
         limit = steps.over_limits(snapshot, stamp.now_ms)
         if limit is not None:
             return steps.give_up(snapshot, limit, stamp)
@@ -187,15 +297,56 @@ class Slice:
         except TerminalError as error:
             return steps.give_up(snapshot, error.user_text, stamp)
         bench = self._station.bench
+        call_id = bench.ids.call()
+        proposed = None
+        if isinstance(turn.move, Act) and (tool := rules.toolbox.find(turn.move.tool)) is not None:
+            proposed = preparing.decided(snapshot, turn.move, tool, rules)
+            if preparing.needs_a_look(proposed):
+                if not may_look:
+                    return None
+                looked = await self._look(snapshot, proposed, call_id, stamp)
+                if isinstance(looked, RunChange):
+                    return looked
+                proposed, stamp = looked, self._stamp()
+        return self._take(snapshot, turn, proposed, call_id, stamp)
+
+    def _take(self, snapshot: Snapshot, turn: Turn, proposed: Proposed | None, call_id: str, stamp: Stamp) -> RunChange:
+        bench = self._station.bench
         return steps.take_turn(
             snapshot,
             turn,
-            bench.toolbox.find(turn.move.tool) if isinstance(turn.move, Act) else None,
-            call_id=bench.ids.call(),
+            proposed,
+            call_id=call_id,
             nonce=bench.ids.salt(),
             sandbox=bench.environment.level.value,
             stamp=stamp,
         )
+
+    async def _look(self, snapshot: Snapshot, proposed: Proposed, call_id: str, stamp: Stamp) -> Proposed | RunChange:
+        """Get an act ready to be asked about, or say what becomes of the run instead."""
+        station = self._station
+        try:
+            workspace = await station.workspaces.ready(snapshot)
+            ready = await preparing.prepared(
+                snapshot, proposed, call_id=call_id, workspace=workspace, kill=self._kill, bench=station.bench
+            )
+            return await preparing.with_room(ready, station.database, snapshot.run.tenant, station.bench)
+        except MissingSecret as error:
+            return self._missing(error, self._stamp())
+        except RetryableError as error:
+            if snapshot.run.retries >= _MOST_LOOKS:
+                return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
+            pause_ms = _LOOK_PAUSE_MS * 2**snapshot.run.retries
+            return steps.try_later(snapshot, stamp, due_at=self._station.clock.wall_ms() + pause_ms)
+        except TerminalError as error:
+            return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
+
+    def _missing(self, error: MissingSecret, stamp: Stamp) -> RunChange:
+        return steps.block(self._snapshot, BlockedReason.MISSING_SECRET, error.user_text, stamp)
+
+    def _later(self, call: CallRow, stamp: Stamp) -> RunChange:
+        due_at = self._station.clock.wall_ms() + _LOOK_PAUSE_MS * 2 ** min(self._run.retries, 5)
+        return steps.try_later(self._snapshot, stamp, due_at=due_at)
 
     async def _perform(self, call: CallRow) -> CallEnd:
         try:

@@ -7,16 +7,8 @@ from typing import Any
 from core.planners.base import PlanStep
 from core.record.rows import ArtifactRow, RunRow, Snapshot
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import (
-    ActionView,
-    ApprovalView,
-    ArtifactView,
-    EventView,
-    RunLine,
-    RunView,
-    StopView,
-    VoteView,
-)
+from core.runs.approval_views import approval_views, question_view
+from core.runs.views import ActionView, ArtifactView, EventView, RunLine, RunView, StopView
 from core.store import runs
 from core.store.session import Database
 
@@ -110,25 +102,11 @@ def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunV
             )
             for call in found.calls
         ),
-        approvals=tuple(
-            ApprovalView(
-                id=approval.id,
-                action_id=approval.call_id,
-                digest=approval.action_digest,
-                status=approval.status,
-                quorum=approval.quorum,
-                votes=tuple(
-                    VoteView(vote.voter, "approve" if vote.decision == "approve" else "deny", vote.at, vote.seen_digest)
-                    for vote in found.votes
-                    if vote.approval_id == approval.id
-                ),
-                expires_at_ms=approval.expires_at,
-            )
-            for approval in found.approvals
-        ),
+        approvals=approval_views(found),
         artifacts=tuple(artifact_view(row) for row in found.artifacts),
         stop=_stop(found, reports, hosts),
         sandbox=run.sandbox,
+        question=question_view(found),
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )

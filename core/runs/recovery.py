@@ -14,7 +14,7 @@ from core.record.rows import CallRow
 class Recovery:
     """What to do with the call."""
 
-    do: Literal["repeat", "unknown", "failed"]
+    do: Literal["repeat", "probe", "unknown", "failed"]
     why: str
 
 
@@ -28,6 +28,8 @@ def recover(call: CallRow, *, now_ms: int, most_attempts: int) -> Recovery:
             return Recovery("unknown", f"it was interrupted {call.attempts} times")
         case "idempotent" if call.idem_valid_until is not None and now_ms >= call.idem_valid_until:
             return Recovery("unknown", "its idempotency key is too old to repeat it safely")
+        case "reconcilable":
+            return Recovery("probe", "the worker that ran it is gone")
         case "pure" | "idempotent":
             return Recovery("repeat", "the worker that ran it is gone")
         case _:

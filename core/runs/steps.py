@@ -9,24 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from core.actions import policy
-from core.actions.envelope import Envelope, NotCanonical, canonical, digest, idempotency_key, salted
-from core.errors import TerminalError
+from core.actions.envelope import NotCanonical, canonical, digest, salted
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Turn
 from core.principals import Actor
 from core.record.changes import RunChange
-from core.record.rows import CallRow, Snapshot, dumps
+from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs import asks, proposals
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
-from core.runs.toolbox import DeclaredTool
+from core.runs.proposals import Proposed
+from core.runs.stored import Stored
+from core.tools.ask import TOOL as ASK
 
 SLICE_S = 60.0
 """A slice ends at the first step boundary after this long and rings again."""
 
 MAX_EVENTS = 5_000
-IDEMPOTENCY_MARGIN = 0.9
-"""Share of a key's lifetime in which repeating with it is still safe."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,6 @@ class Stamp:
     @property
     def actor(self) -> Actor:
         return Actor.system(f"worker:{self.worker}")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A produced file, once its bytes are durable and verified."""
-
-    artifact_id: str
-    name: str
-    sha256: str
-    size: int
-    media_type: str
 
 
 @dataclass(frozen=True)
@@ -68,15 +56,23 @@ class CallEnd:
 
 
 def request(snapshot: Snapshot, document: str) -> PlanRequest:
-    """Everything a planner may know about this run."""
+    """Everything a planner may know about this run.
+
+    A step counts by its last call. One that was withdrawn without a reason was never decided on, so the planner will
+    ask for it again; one that was refused or denied has failed with the sentence that says so.
+    """
     run = snapshot.run
+    last = {call.step: call for call in snapshot.calls}
     outcomes = []
-    for call in snapshot.calls:
+    for call in last.values():
+        out = json.loads(call.result_json or "{}")
         match call.call_status:
             case CallStatus.SUCCEEDED:
-                outcomes.append(CallOutcome(call.step, "succeeded", json.loads(call.result_json or "{}")))
+                outcomes.append(CallOutcome(call.step, "succeeded", out))
             case CallStatus.FAILED:
-                outcomes.append(CallOutcome(call.step, "failed", json.loads(call.result_json or "{}"), call.error))
+                outcomes.append(CallOutcome(call.step, "failed", out, call.error))
+            case CallStatus.CANCELED if call.error is not None:
+                outcomes.append(CallOutcome(call.step, "failed", {}, call.error))
             case _:
                 pass
     return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes))
@@ -110,12 +106,12 @@ def begin_planning(snapshot: Snapshot, stamp: Stamp) -> RunChange:
 
 
 def take_turn(
-    snapshot: Snapshot, turn: Turn, tool: DeclaredTool | None, *, call_id: str, nonce: str, sandbox: str, stamp: Stamp
+    snapshot: Snapshot, turn: Turn, proposed: Proposed | None, *, call_id: str, nonce: str, sandbox: str, stamp: Stamp
 ) -> RunChange:
-    """Apply a planner's turn: start the call it asks for, or end the run.
+    """Apply a planner's turn: start the call it asks for or ask people about it, or end the run.
 
     Args:
-        tool: The tool the turn names, if the turn is an `Act` and the tool is declared.
+        proposed: What was found out about the turn's act, if it is one and its tool is declared.
     """
     draft = Draft(snapshot, stamp.actor)
     draft.run |= {
@@ -128,8 +124,11 @@ def take_turn(
             draft.end(RunState.COMPLETED, summary, {"summary": salted(snapshot.run.salt, summary)}, now_ms=stamp.now_ms)
         case GiveUp(reason):
             _fail(draft, reason, stamp)
-        case Act() as act:
-            _act(draft, act, tool, call_id=call_id, nonce=nonce, stamp=stamp)
+        case Act() as act if proposed is None:
+            _fail(draft, f"The plan asks for the tool `{act.tool}`, which this installation does not declare.", stamp)
+        case Act():
+            assert proposed is not None
+            _act(draft, proposed, call_id=call_id, nonce=nonce, stamp=stamp)
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
@@ -138,6 +137,7 @@ def give_up(snapshot: Snapshot, reason: str, stamp: Stamp) -> RunChange:
     draft = Draft(snapshot, stamp.actor)
     if draft.state is RunState.EXECUTING:
         draft.move(RunState.PLANNING)
+    asks.drop_open(draft, stamp.now_ms)
     _fail(draft, reason, stamp)
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
@@ -214,86 +214,138 @@ def _fail(draft: Draft, reason: str, stamp: Stamp) -> None:
     draft.end(RunState.FAILED, reason, evidence, now_ms=stamp.now_ms)
 
 
-def _act(draft: Draft, act: Act, tool: DeclaredTool | None, *, call_id: str, nonce: str, stamp: Stamp) -> None:
-    run = draft.snapshot.run
-    if tool is None:
-        _fail(draft, f"The plan asks for the tool `{act.tool}`, which this installation does not declare.", stamp)
-        return
-    decision = policy.decide(tool.tier)
-    if decision.verdict != "allow":
-        draft.block(
-            BlockedReason.POLICY_ERROR,
-            f"`{act.tool}` is {tool.tier or 'not classified'}, so it needs an approval, and nobody can be asked yet. "
-            "Classify it as `read` or `workspace` in banksman.yml if that is what it is, or stop the run.",
-            {"rule": decision.rule},
-        )
-        return
-    ordinal = sum(1 for call in draft.snapshot.calls if call.step == act.step)
+def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: Stamp) -> None:
+    """Write the proposed call down, and start it, ask about it, or refuse it."""
+    snapshot, decision, act = draft.snapshot, proposed.decision, proposed.act
+    run = snapshot.run
+    ordinal = sum(1 for call in snapshot.calls if call.step == act.step)
+    action = proposals.envelope(
+        snapshot, proposed, ordinal=ordinal, nonce=nonce, policy=run.policy_digest, now_ms=stamp.now_ms
+    )
+    starts = decision.verdict == "allow" and proposed.failure is None and act.tool != ASK
+    status = CallStatus.STARTED if starts else CallStatus.INTENT
     try:
-        envelope = Envelope(
-            tenant=run.tenant,
-            run=run.id,
-            step=act.step,
-            ordinal=ordinal,
-            generation=1,
-            tool=act.tool,
-            tool_def=tool.digest,
-            args=act.args,
-            tier=tool.tier or "unclassified",
-            recovery=tool.recovery,
-            policy=run.policy_digest,
-            nonce=nonce,
-        )
-        body = envelope.to_bytes()
-    except TerminalError as error:
+        call = proposals.call_row(snapshot, proposed, action, call_id=call_id, status=status, now_ms=stamp.now_ms)
+    except NotCanonical as error:
         _fail(draft, f"Step `{act.step}` cannot be run: {error.user_text}.", stamp)
         return
-    call = _call_row(draft.snapshot, act, tool, envelope, body, call_id=call_id, stamp=stamp)
-    proposed = {"call": call.id, "action": call.action_digest, "rule": decision.rule}
-    draft.fact("call-proposed", proposed)
-    draft.move(RunState.EXECUTING, {"call": call.id})
+    draft.fact("call-proposed", {"call": call.id, "action": call.action_digest, "rule": decision.rule})
     draft.insert("tool_calls", {name: getattr(call, name) for name in call.__dataclass_fields__})
-    _attempt(draft, call, 1, stamp)
+    for item in proposed.inputs:
+        _keep(draft, call, item, stamp, role="context")
     draft.run["steps"] = run.steps + 1
+    if starts:
+        draft.move(RunState.EXECUTING, {"call": call.id})
+        _attempt(draft, call, 1, stamp)
+        return
+    refusal = proposed.failure or _refused(snapshot, proposed, call)
+    if refusal is not None:
+        asks.withdraw(draft, call, stamp.now_ms, error=refusal, rule=decision.rule)
+    elif decision.verdict == "allow":
+        _question(draft, call, proposed)
+    elif (crowded := _crowded(snapshot, proposed)) is not None:
+        asks.withdraw(draft, call, stamp.now_ms, why="asks")
+        draft.block(*crowded)
+    else:
+        sentence = proposed.prepared.sentence if proposed.prepared is not None else ""
+        asks.ask(draft, call, decision, approval_id=proposed.approval_id, sentence=sentence, now_ms=stamp.now_ms)
 
 
-def _call_row(
-    snapshot: Snapshot, act: Act, tool: DeclaredTool, envelope: Envelope, body: bytes, *, call_id: str, stamp: Stamp
-) -> CallRow:
-    action_digest = digest(body)
-    lifetime = tool.key_ttl_s
-    return CallRow(
-        tenant=snapshot.run.tenant,
-        id=call_id,
-        run_id=snapshot.run.id,
-        step=act.step,
-        position=len(snapshot.calls) + 1,
-        ordinal=envelope.ordinal,
-        generation=envelope.generation,
-        tool=act.tool,
-        tool_digest=tool.digest,
-        action_digest=action_digest,
-        effect_digest=envelope.effect_digest(),
-        envelope=body.decode(),
-        title=act.title,
-        tier=envelope.tier,
-        recovery=tool.recovery,
-        idem_key=idempotency_key(
-            tenant=snapshot.run.tenant,
-            run=snapshot.run.id,
-            step=act.step,
-            ordinal=envelope.ordinal,
-            generation=envelope.generation,
-            action_digest=action_digest,
-        ),
-        idem_valid_until=None if lifetime is None else stamp.now_ms + int(lifetime * 1000 * IDEMPOTENCY_MARGIN),
-        timeout_ms=int((act.timeout_s or tool.timeout_s) * 1000),
-        status=CallStatus.STARTED.value,
-        attempts=1,
-        start_fence=snapshot.run.fence,
-        started_at=stamp.now_ms,
-        created_at=stamp.now_ms,
-    )
+def _refused(snapshot: Snapshot, proposed: Proposed, call: CallRow) -> str | None:
+    """Why nobody is asked about this action, if so."""
+    decision = proposed.decision
+    if decision.verdict == "deny":
+        return f"The policy's rule `{decision.rule}` forbids it: {decision.why}"
+    before = asks.denied_before(snapshot, call.effect_digest)
+    if before is not None:
+        who = next((vote.voter for vote in snapshot.votes_on(before.id) if vote.decision == "deny"), "an approver")
+        return f"Exactly this was denied by {who} in this run already, and a denial is final."
+    return None
+
+
+def _crowded(snapshot: Snapshot, proposed: Proposed) -> tuple[BlockedReason, str] | None:
+    """Whether people have been asked too much already."""
+    run = snapshot.run
+    if len(snapshot.approvals) >= run.ask_cap:
+        asked = f"This run has asked {len(snapshot.approvals)} times, which is as often as it may."
+        return BlockedReason.LOOP, f"{asked} Let it ask again, or stop it."
+    if proposed.open_asks >= proposed.most_open_asks:
+        waiting = f"{proposed.open_asks} questions wait for the same approvers already."
+        return BlockedReason.BUDGET, f"{waiting} When they are answered, let this run ask again."
+    return None
+
+
+def _question(draft: Draft, call: CallRow, proposed: Proposed) -> None:
+    """The run asks people something: the call waits as an intent until somebody has answered."""
+    draft.fact("question-asked", {"call": call.id})
+    draft.block(BlockedReason.QUESTION, str(proposed.args.get("question") or "It has a question."), {"call": call.id})
+    draft.deliver("slack.question", f"question:{call.id}", {"call_id": call.id})
+
+
+def start_approved(
+    snapshot: Snapshot,
+    call: CallRow,
+    approval: ApprovalRow,
+    *,
+    voters: tuple[str, ...],
+    key_valid_until: int | None,
+    stamp: Stamp,
+) -> RunChange:
+    """Start the call an approval was given for; the approval is used up in the same commit.
+
+    Everything else has been checked on this very snapshot, and any decision since makes the commit stale.
+    """
+    draft = Draft(snapshot, stamp.actor)
+    consumed = {"status": "consumed", "consumed_by": call.id, "consumed_at": stamp.now_ms}
+    draft.update("approvals", {"id": approval.id}, consumed)
+    draft.fact("approval-consumed", {**asks.evidence_of(approval), "voters": list(voters), "call": call.id})
+    draft.move(RunState.EXECUTING, {"call": call.id})
+    _attempt(draft, call, 1, stamp)
+    started = {"status": CallStatus.STARTED.value, "attempts": 1, "start_fence": snapshot.run.fence}
+    times = {"started_at": stamp.now_ms, "idem_valid_until": key_valid_until}
+    draft.update("tool_calls", {"id": call.id}, started | times)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def ask_anew(snapshot: Snapshot, call: CallRow, approval: ApprovalRow, why: str, stamp: Stamp) -> RunChange:
+    """What was approved is not what would run now: void it, and let the step be planned and asked about again."""
+    draft = Draft(snapshot, stamp.actor)
+    asks.void(draft, approval, call, why, stamp.now_ms)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def too_late(snapshot: Snapshot, call: CallRow, approval: ApprovalRow, stamp: Stamp) -> RunChange:
+    """The window in which an approved call may start has passed."""
+    draft = Draft(snapshot, stamp.actor)
+    lapse(draft, call, approval, stamp.now_ms)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def lapse(draft: Draft, call: CallRow, approval: ApprovalRow, now_ms: int) -> None:
+    """Close a question nobody answered in time, or an approval nobody used in time, and park the run."""
+    used = approval.status == "approved"
+    asks.close(draft, approval, "expired", now_ms)
+    asks.withdraw(draft, call, now_ms, why="expired")
+    what = "The approval was not used in time" if used else "Nobody decided in time"
+    draft.block(BlockedReason.APPROVAL_EXPIRED, f"{what}, so nothing was done. Ask again, or stop the run.")
+
+
+def probe_later(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp, *, due_at: int) -> RunChange:
+    """Nobody knows yet how an attempt ended: the call stays started until its probe says."""
+    draft = Draft(snapshot, stamp.actor)
+    _close_attempt(draft, call, end.status, end.error, stamp)
+    draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": "probe"})
+    draft.update("tool_calls", {"id": call.id}, {"error": end.error})
+    draft.run |= {"lease_owner": None, "due_at": due_at, "wake": snapshot.run.wake + 1}
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def try_later(snapshot: Snapshot, stamp: Stamp, *, due_at: int) -> RunChange:
+    """Something needed for the next step does not answer: give the lease back and count the try."""
+    draft = Draft(snapshot, stamp.actor)
+    wake = snapshot.run.wake + 1
+    draft.run |= {"lease_owner": None, "due_at": due_at, "wake": wake, "retries": snapshot.run.retries + 1}
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
 def _attempt(draft: Draft, call: CallRow, n: int, stamp: Stamp) -> None:
@@ -362,7 +414,7 @@ def _close(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
         _keep(draft, call, item, stamp)
 
 
-def _keep(draft: Draft, call: CallRow, item: Stored, stamp: Stamp) -> None:
+def _keep(draft: Draft, call: CallRow, item: Stored, stamp: Stamp, *, role: str = "output") -> None:
     run = draft.snapshot.run
     blob = {"tenant": run.tenant, "sha256": item.sha256, "size": item.size, "created_at": stamp.now_ms}
     draft.insert("blobs", blob)
@@ -373,7 +425,7 @@ def _keep(draft: Draft, call: CallRow, item: Stored, stamp: Stamp) -> None:
             "id": item.artifact_id,
             "run_id": run.id,
             "call_id": call.id,
-            "role": "output",
+            "role": role,
             "name": item.name,
             "sha256": item.sha256,
             "size": item.size,
@@ -381,4 +433,5 @@ def _keep(draft: Draft, call: CallRow, item: Stored, stamp: Stamp) -> None:
             "created_at": stamp.now_ms,
         },
     )
-    draft.deliver("slack.file", f"file:{item.artifact_id}", {"artifact_id": item.artifact_id})
+    if role == "output":
+        draft.deliver("slack.file", f"file:{item.artifact_id}", {"artifact_id": item.artifact_id})

@@ -1,19 +1,23 @@
 """The sweeper: what must happen even if whoever should have done it is gone.
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
-that are due and nobody holds are rung for again, rows of dead workers go, half-written files go. Works without Redis;
-then it only reads.
+that are due and nobody holds are rung for again, questions to people expire, rows of dead workers go, half-written
+files go. Works without Redis.
 """
 
 import logging
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from core.artifacts import ObjectStore
 from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.queue import Doorbell
-from core.store import runs, workers
+from core.record.changes import Decided
+from core.runs.commands.expire import expire
+from core.store import approvals, runs, workers
+from core.store.lane import Target
 from core.store.session import Database
 
 log = logging.getLogger(__name__)
@@ -34,6 +38,8 @@ class Swept:
     rung: int
     workers: int
     temp_files: int
+    expired: int = 0
+    """Questions whose time ran out."""
 
 
 class Sweeper:
@@ -62,13 +68,26 @@ class Sweeper:
         ):
             await self._doorbell.ring(run_id, wake)
             rung += 1
+        expired = await self._expire()
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp = await self._objects.sweep_temp(_TEMP_AGE_S)
-        if rung or gone or temp:
-            log.info("swept", extra={"action": "swept", "rung": rung, "workers": gone, "temp_files": temp})
-        return Swept(rung, gone, temp)
+        if rung or gone or temp or expired:
+            counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired}
+            log.info("swept", extra={"action": "swept", **counts})
+        return Swept(rung, gone, temp, expired)
+
+    async def _expire(self) -> int:
+        """Close questions nobody answered, and approvals nobody used, in time."""
+        closed = 0
+        for tenant, approval_id in await approvals.overdue(self._database, now_ms=self._clock.wall_ms(), limit=_BATCH):
+            decide = partial(expire, approval_id=approval_id, now_ms=self._clock.wall_ms())
+            answer = await self._database.journal.command(tenant, Target(approval_id=approval_id), decide)
+            if isinstance(answer, Decided):
+                closed += 1
+                await self._doorbell.announce("delivery", answer.changes[0].run_id)
+        return closed
 
 
 def next_pass_s() -> float:

@@ -4,12 +4,13 @@ Joins two sources that must not trust each other: the tool (what it is) and the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from core.tools.base import EffectTier, RecoveryClass, Tool
+from core.tools.reach import Reach
 
 Validate = Callable[[str, Mapping[str, Any]], BaseModel]
 """Turns the raw arguments of a tool, by its name, into typed ones, or raises `TerminalError` with a sentence."""
@@ -28,6 +29,8 @@ class DeclaredTool:
     timeout_s: float
     key_ttl_s: float | None = None
     """How long the other side remembers an idempotency key; `None` = for ever."""
+    reach: Reach = field(default_factory=Reach)
+    """Where it may go, and what it acts on."""
 
 
 class Toolbox:

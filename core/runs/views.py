@@ -11,6 +11,7 @@ from typing import Any, Literal
 from core.clock import rfc3339
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.approval_views import ApprovalView, QuestionView
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,6 @@ class ActionView:
     idempotency_key: str
     error: str | None = None
     """Why it failed, as a sentence; text from a tool, to be escaped wherever it is shown."""
-
-
-@dataclass(frozen=True)
-class VoteView:
-    voter: str
-    decision: Literal["approve", "deny"]
-    at_ms: int
-    seen_digest: str
-
-
-@dataclass(frozen=True)
-class ApprovalView:
-    id: str
-    action_id: str
-    digest: str
-    status: str
-    quorum: int
-    votes: tuple[VoteView, ...]
-    expires_at_ms: int
 
 
 @dataclass(frozen=True)
@@ -111,6 +93,8 @@ class RunView:
     stop: StopView | None
     sandbox: str | None
     """Level its tools ran under, once a worker has driven it."""
+    question: QuestionView | None = None
+    """What it waits to be told, while it is blocked with a question."""
     cost_micro_usd: int = 0
     steps: int = 0
 
@@ -164,21 +148,7 @@ class RunView:
                 }
                 for a in self.actions
             ],
-            "approvals": [
-                {
-                    "id": p.id,
-                    "action_id": p.action_id,
-                    "digest": p.digest,
-                    "status": p.status,
-                    "quorum": p.quorum,
-                    "votes": [
-                        {"voter": v.voter, "decision": v.decision, "at": rfc3339(v.at_ms), "seen_digest": v.seen_digest}
-                        for v in p.votes
-                    ],
-                    "expires_at": rfc3339(p.expires_at_ms),
-                }
-                for p in self.approvals
-            ],
+            "approvals": [approval.as_json() for approval in self.approvals],
             "artifacts": [
                 {
                     "id": a.id,

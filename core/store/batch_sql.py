@@ -12,6 +12,7 @@ from typing import Any
 
 from core.record.changes import Insert, RunChange, Update
 from core.record.rows import dumps
+from core.store.columns import metadata
 from core.store.statements import (
     FREE,
     ON_CONFLICT,
@@ -23,7 +24,6 @@ from core.store.statements import (
     primary_key,
     quoted,
 )
-from core.store.tables import metadata
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,19 @@
 """The few kinds of column and index the schema is made of."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, MetaData, String, Text, text
 
 from core.record.states import BlockedReason, CallStatus, RunState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""What every table belongs to, and how its keys are named."""
 
 
 def key(name: str) -> Column[str]:
@@ -13,6 +24,17 @@ def key(name: str) -> Column[str]:
 def reference(name: str) -> Column[str]:
     """A text that may name something."""
     return Column(name, String(200))
+
+
+def sized(name: str, length: int, comment: str, default: str | None = None) -> Column[str]:
+    """A needed text of a length of its own."""
+    return Column(
+        name,
+        String(length),
+        nullable=False,
+        server_default=None if default is None else text(default),
+        comment=comment,
+    )
 
 
 def time_ms(name: str, *, needed: bool = False) -> Column[int]:

@@ -11,7 +11,7 @@ from core.record.rows import ArtifactRow, RunRow, Snapshot
 from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
-from core.store.tables import artifacts, call_attempts, events, metadata, runs, stop_reports
+from core.store.tables import artifacts, call_attempts, events, metadata, runs, stop_reports, tool_calls
 
 MAX_LIST = 200
 
@@ -102,6 +102,13 @@ async def artifact(database: Database, tenant: str, artifact_id: str) -> Artifac
     return None if row is None else ArtifactRow(**row)
 
 
+async def run_of_call(database: Database, tenant: str, call_id: str) -> str | None:
+    """Which run a call belongs to."""
+    statement = select(tool_calls.c.run_id).where(tool_calls.c.tenant == tenant, tool_calls.c.id == call_id)
+    async with database.read() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
 async def stranded(database: Database, *, before_ms: int, limit: int) -> list[tuple[str, int]]:
     """`(run id, wake)` of runs due for longer than that and held by nobody."""
     statement = (
@@ -111,7 +118,7 @@ async def stranded(database: Database, *, before_ms: int, limit: int) -> list[tu
             runs.c.updated_at < before_ms,
             runs.c.lease_owner.is_(None),
             runs.c.killed_at.is_(None),
-            runs.c.state.in_([str(state) for state in DRIVEN]),
+            runs.c.state.in_([str(state) for state in (*DRIVEN, RunState.WAITING_FOR_APPROVAL)]),
         )
         .order_by(runs.c.due_at)
         .limit(limit)

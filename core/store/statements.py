@@ -10,7 +10,7 @@ from typing import Any
 
 from core.record.events import Event
 from core.record.rows import dumps
-from core.store.tables import metadata
+from core.store.columns import metadata
 
 RUN_KEY = {
     "events": "stream",
@@ -38,6 +38,10 @@ ON_CONFLICT = {
     "documents": "ON CONFLICT DO NOTHING",
     "outbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
     "inbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
+    "approval_cards": "ON CONFLICT DO NOTHING",
+    "readings": "ON CONFLICT DO NOTHING",
+    "people": "ON CONFLICT (tenant, principal) DO UPDATE SET roles_json = excluded.roles_json, "
+    "usable = excluded.usable, checked_at = excluded.checked_at",
     "blobs": "ON CONFLICT (tenant, sha256) DO UPDATE SET created_at = excluded.created_at",
     "stop_reports": "ON CONFLICT (tenant, run_id, host) DO UPDATE SET killed_fence = excluded.killed_fence, "
     "ended = excluded.ended, remaining = excluded.remaining, at = excluded.at",

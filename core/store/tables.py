@@ -4,9 +4,7 @@ Times are milliseconds since 1970 UTC (`*_at`); money is integer micro-USD; JSON
 Everything that belongs to a team's work has the tenant in its key; `workers`, `hosts`, `leaders` and `transitions`
 belong to the installation. Migrations build exactly this; a test compares. Who writes what: runs, events, calls,
 approvals, votes, inbox, outbox, spend only by the journal; workers, hosts, leaders and cards by `session.begin()`.
-
-Secondary indexes end with the tenant: before PostgreSQL has statistics it would take one that begins with it for any
-look-up, and read the whole tenant.
+Secondary indexes end with the tenant: before PostgreSQL has statistics, it would take one that begins with it for any.
 """
 
 from sqlalchemy import (
@@ -16,7 +14,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -36,20 +33,11 @@ from core.store.columns import (
     one_of,
     reference,
     references,
+    sized,
     time_ms,
     times_ms,
 )
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
+from core.store.columns import metadata as metadata
 
 runs = Table(
     "runs",
@@ -57,20 +45,13 @@ runs = Table(
     *keys("tenant", "id", "root_id"),
     reference("parent_id"),
     number("depth"),
-    Column(
-        "source_key", String(300), nullable=False, comment="what asked for it; one run per message or idempotency key"
-    ),
+    sized("source_key", 300, "what asked for it; one run per message or idempotency key"),
     *keys("agent", "agent_digest"),
     Column("text", Text, nullable=False, server_default=text("''")),
-    Column(
-        "request_digest",
-        String(80),
-        nullable=False,
-        server_default=text("''"),
-        comment="digest of what was asked: same key, other request = refused",
-    ),
+    sized("request_digest", 80, "digest of what was asked: same key, other request = refused", "''"),
     json_text("inputs_json"),
     json_text("plan_json", "[]"),
+    json_text("authors_json", "[]"),
     key("requester"),
     reference("requester_slack"),
     *keys("salt", "policy_digest"),
@@ -86,6 +67,7 @@ runs = Table(
     time_ms("event_at", needed=True),
     number("steps"),
     number("step_cap", 200),
+    number("ask_cap", 5),
     number("cost_micro_usd"),
     reference("blocked_reason"),
     Column("blocked_detail", Text),
@@ -233,6 +215,8 @@ approvals = Table(
     time_ms("consumed_at"),
     reference("superseded_by"),
     time_ms("remaining_ms"),
+    number("use_within_ms", 900_000),
+    Column("sentence", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("tenant", "id"),
     ForeignKeyConstraint(["tenant", "call_id"], ["tool_calls.tenant", "tool_calls.id"]),
     one_of("status", "status", ("pending", "approved", "denied", "expired", "revoked", "superseded", "consumed")),
@@ -253,6 +237,35 @@ votes = Table(
     PrimaryKeyConstraint("tenant", "approval_id", "voter"),
     ForeignKeyConstraint(["tenant", "approval_id"], ["approvals.tenant", "approvals.id"]),
     one_of("decision", "decision", ("approve", "deny")),
+)
+
+approval_cards = Table(
+    "approval_cards",
+    metadata,
+    *keys("tenant", "approval_id", "channel", "ts", "run_id", "shown"),
+    PrimaryKeyConstraint("tenant", "approval_id", "channel", "ts"),
+    comment="every message that shows an approval, and the state it shows",
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    *keys("tenant", "approval_id", "reader"),
+    Column("page", Integer, nullable=False),
+    time_ms("at", needed=True),
+    PrimaryKeyConstraint("tenant", "approval_id", "reader", "page"),
+    comment="who opened which page of an action too long for a card",
+)
+
+people = Table(
+    "people",
+    metadata,
+    *keys("tenant", "principal"),
+    json_text("roles_json", "[]"),
+    Column("usable", Integer, nullable=False),
+    time_ms("checked_at", needed=True),
+    PrimaryKeyConstraint("tenant", "principal"),
+    comment="what Slack and the config said of a voter, and when; the worker cannot ask Slack",
 )
 
 blobs = Table(

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from core.execution.base import CallLabel, Environment
+from core.secrets import SecretRef, SecretSource
+from core.tools.reach import Reach
 
 Json = Any
 """A JSON value whose shape the tool defines."""
@@ -37,6 +39,23 @@ class Produced:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What a tool that acts beyond the workspace may use: the network, under the operator's word on it."""
+
+    environment: Environment
+    """Runs our own programs on this host, with its network; labelled and ended like every call."""
+    database_url: str
+    """Where the child that performs an effect looks a last time whether the run is still its own."""
+    reach: Reach
+    """What the operator lets this tool reach, and with which credentials."""
+    secrets: SecretSource
+    secret_refs: Mapping[str, SecretRef]
+    """Where each secret of the config is, by its name."""
+    private: tuple[Path, ...] = ()
+    """Directories of the installation itself, which no tool may read as a source: its data, its database."""
+
+
+@dataclass(frozen=True)
 class ToolContext:
     """What one attempt of one call may use."""
 
@@ -52,6 +71,7 @@ class ToolContext:
     timeout_s: float
     kill: asyncio.Event
     """Set when the run was stopped or the lease was lost: end at once, leave no process."""
+    outside: Outside
 
     @cached_property
     def scratch(self) -> Path:
@@ -77,6 +97,70 @@ class ToolResult:
     retry_after_s: float | None = None
     processes_ended: int = 0
     """Processes that had to be killed at the end."""
+
+
+@dataclass(frozen=True)
+class PreparedInput:
+    """What an effect carries beyond its arguments: a diff, a body. People read it in full before they approve."""
+
+    name: str
+    """Display name, e.g. `changes.patch`."""
+    data: bytes
+    """UTF-8 text."""
+    media_type: str = "text/plain"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An effect ready to be shown: every mutable operand resolved, so that what is approved is what runs."""
+
+    args: Mapping[str, Json]
+    """The arguments that are approved and executed, in place of those the planner gave; they fit `arguments` too."""
+    sentence: str
+    """The effect in one sentence for people, in the tool's words; never authority."""
+    inputs: tuple[PreparedInput, ...] = ()
+    network: tuple[str, ...] = ()
+    """`host:port` of everything the attempt connects to."""
+    creds: tuple[Mapping[str, str], ...] = ()
+    """`{"ref", "host"}` of every secret it uses, by name."""
+
+
+@dataclass(frozen=True)
+class ProbeAnswer:
+    """What a look at the outside world says about a call nobody knows the end of."""
+
+    found: Literal["happened", "not-happened", "in-progress", "cannot-tell"]
+    out: Mapping[str, Json] = field(default_factory=dict)
+    """The call's result, if it happened."""
+    detail: str = ""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A tool whose effect must be resolved before anybody is asked: a branch to a commit, a file to its bytes."""
+
+    async def prepare(self, args: BaseModel, context: "ToolContext") -> Prepared:
+        """Resolve every mutable operand without changing anything outside; the same state gives the same answer.
+
+        Called before asking, and again right before the start, where another answer voids the approval.
+
+        Raises:
+            TerminalError: it cannot be pinned, and why; nobody is asked.
+            RetryableError: what it needs to look at does not answer right now.
+        """
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A tool that can find out whether an earlier attempt had its effect."""
+
+    settle_s: float
+    """How long after an attempt's time limit a request may still arrive; `not-happened` counts only after that."""
+
+    async def probe(self, args: BaseModel, context: "ToolContext") -> ProbeAnswer:
+        """Look, change nothing; raises `RetryableError` when it cannot look right now."""
+        ...
 
 
 class Tool(Protocol):

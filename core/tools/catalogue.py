@@ -1,8 +1,13 @@
 """The tools that come with Banksman. A tool of your own is added here, and classified in banksman.yml."""
 
 from core.tools.artifact import Artifact
+from core.tools.ask import Ask
 from core.tools.base import Tool
 from core.tools.files import DeleteFile, ListFiles, ReadFile, WriteFile
+from core.tools.git.push import GitPush
+from core.tools.git.read import GitRead
+from core.tools.http import Http
+from core.tools.repository import RepoCheckup, RepoTests
 from core.tools.shell import Shell
 from core.tools.table_report import TableReport
 
@@ -17,6 +22,12 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
         Shell(),
         Artifact(cap_bytes=artifact_cap_bytes),
         TableReport(),
+        RepoTests(),
+        RepoCheckup(),
+        GitRead(),
+        GitPush(),
+        Http(),
+        Ask(),
     ]
 
 

@@ -5,7 +5,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -18,6 +18,9 @@ T = TypeVar("T")
 BOT = "U0BANKSMAN"
 DATA = "C0DATA"
 OPS = "C0OPS"
+
+RUN_DETAILS = "run_details"
+"""Action id of the Details button of a run's card."""
 
 _POLL_S = 0.1
 
@@ -82,11 +85,20 @@ class Team:
         """Bytes as the playground takes them."""
         return base64.b64encode(data).decode()
 
-    async def view(self, of: str) -> Json:
-        """Wait for a modal of somebody."""
+    async def views(self, of: str) -> list[str]:
+        """Ids of the modals somebody has open."""
+        return [view["id"] for view in (await self.state())["views"] if view["user"] == user(of)]
+
+    async def view(self, of: str, *, new: Sequence[str] = ()) -> Json:
+        """Wait for a modal of somebody.
+
+        Args:
+            new: Ids of modals that were open before.
+        """
         deadline = time.monotonic() + SOON_S
         while True:
-            views = [view for view in (await self.state())["views"] if view["user"] == user(of)]
+            everything = (await self.state())["views"]
+            views = [view for view in everything if view["user"] == user(of) and view["id"] not in new]
             if views:
                 return dict(views[-1])
             assert time.monotonic() < deadline, f"no modal opened for {of}"
@@ -178,6 +190,49 @@ class Team:
             value=pressed.get("value"),
         )
 
+    async def decide(self, asks: Json, label: str, by: str) -> None:
+        """Press Approve on a card; where it is too long for one, on the last page of what it shows."""
+        if button(asks, label) is not None:
+            await self.click(asks, label, by=by)
+            return
+        view = await self._last_page(asks, by)
+        if view.get("submit") is not None:
+            await self.act("views", user=user(by), view_id=view["id"], values={})
+            return
+        # The form offers nothing to somebody who may not decide, or not any more.
+        await self.forge(asks, by)
+
+    async def forge(self, asks: Json, by: str) -> None:
+        """Click Approve on a card that does not, or no longer, offer it."""
+        value = (button(asks, "Deny") or {})["value"]
+        body = {"user": user(by), "channel": asks["channel"], "ts": asks["ts"], "forge": True}
+        await self.act("actions", **body, action_id="approval_approve", value=value)
+
+    async def _last_page(self, asks: Json, by: str) -> Json:
+        before = await self.views(by)
+        await self.click(asks, "Details", by=by)
+        shown = await self.view(by, new=before)
+        while (turn := button(shown["view"], "Next")) is not None:
+            action = {"action_id": turn["action_id"], "value": turn["value"]}
+            await self.act("views", user=user(by), view_id=shown["id"], values={}, action=action)
+            shown = await self._turned(by, shown)
+        return {"id": shown["id"], **shown["view"]}
+
+    async def _turned(self, by: str, before: Json) -> Json:
+        deadline = time.monotonic() + SOON_S
+        while (shown := await self.view(by))["view"] == before["view"]:
+            assert time.monotonic() < deadline, "the page does not turn"
+            await asyncio.sleep(_POLL_S)
+        return shown
+
+    async def submit(self, form: Json, text: str, by: str) -> None:
+        """Fill the one field of a form and send it."""
+        [(block, element)] = [
+            (each["block_id"], each["element"]) for each in form["view"]["blocks"] if each["type"] == "input"
+        ]
+        values = {block: {element["action_id"]: {"type": element["type"], "value": text}}}
+        await self.act("views", user=user(by), view_id=form["id"], values=values)
+
     async def fetch(self, url: str) -> bytes:
         """The bytes of a file of the team."""
         async with self._http.get(url) as answer:
@@ -191,8 +246,8 @@ def said(thread: list[Json]) -> list[Json]:
 
 
 def cards(thread: list[Json]) -> list[Json]:
-    """The bot's messages with a Details button: cards, of which a run has one."""
-    return [message for message in said(thread) if button(message, "Details") is not None]
+    """The bot's messages with a run's Details button: cards, of which a run has one."""
+    return [message for message in said(thread) if (button(message, "Details") or {}).get("action_id") == RUN_DETAILS]
 
 
 def button(message: Json, label: str) -> Json | None:
@@ -202,6 +257,20 @@ def button(message: Json, label: str) -> Json | None:
             if element.get("type") == "button" and element["text"]["text"].startswith(label):
                 return dict(element)
     return None
+
+
+async def read_pages(team: Team, asks: Json, by: str) -> str:
+    """Everything an approver can read of an action, page by page."""
+    before = await team.views(by)
+    await team.click(asks, "Details", by=by)
+    shown = await team.view(by, new=before)
+    texts = [words(shown["view"])]
+    while (turn := button(shown["view"], "Next")) is not None:
+        action = {"action_id": turn["action_id"], "value": turn["value"]}
+        await team.act("views", user=user(by), view_id=shown["id"], values={}, action=action)
+        shown = await team._turned(by, shown)
+        texts.append(words(shown["view"]))
+    return "\n".join(texts)
 
 
 def run_of(card: Json) -> str:

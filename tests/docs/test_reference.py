@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 
+from core.actions.policy import Approvers
 from core.config.load import load_config
 from core.config.people import principal_for_slack
 from core.planners.base import PlanStep
 from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import (
-    ActionView,
-    ApprovalView,
-    ArtifactView,
-    EventView,
-    RunView,
-    StopView,
-    VoteView,
-)
+from core.runs.approval_views import ApprovalView, VoteView
+from core.runs.views import ActionView, ArtifactView, EventView, RunView, StopView
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
 from tests.docs.links import link_problems
@@ -54,7 +48,25 @@ VIEW = RunView(
     ),
     approvals=(
         ApprovalView(
-            "apr_1", "call_1", "sha256:00", "pending", 1, (VoteView("ana", "deny", AT_MS, "sha256:00"),), AT_MS
+            id="apr_1",
+            run_id="run_1",
+            action_id="call_1",
+            digest="sha256:00",
+            status="pending",
+            quorum=1,
+            votes=(VoteView("ana", "deny", AT_MS, "sha256:00"),),
+            asked_at_ms=AT_MS,
+            expires_at_ms=AT_MS,
+            use_by_ms=None,
+            decided_at_ms=None,
+            consumed_at_ms=None,
+            tool="shell",
+            tier="compensable",
+            rule="tier:compensable",
+            approvers=Approvers(frozenset({"approver"}), frozenset({"ben"})),
+            self_ok=False,
+            sentence="",
+            title="",
         ),
     ),
     artifacts=(ArtifactView("art_1", "a.csv", "00", 1, "text/csv", "input"),),
@@ -98,7 +110,7 @@ def test_the_page_of_commands_names_every_argument_and_option(name: str) -> None
 
 
 def test_commands_come_in_the_groups_that_the_pattern_for_mentions_knows() -> None:
-    assert {"db"} == {name.partition(" ")[0] for name in command_names() if " " in name}
+    assert {"approval", "db", "policy"} == {name.partition(" ")[0] for name in command_names() if " " in name}
 
 
 def test_every_log_key_on_the_operations_page_is_written_somewhere() -> None:

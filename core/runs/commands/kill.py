@@ -12,6 +12,7 @@ from core.principals import Actor, Principal
 from core.record.changes import Decided, Refusal, RunChange
 from core.record.rows import Snapshot
 from core.record.states import TERMINAL, CallStatus, RunState
+from core.runs import asks
 from core.runs.draft import Draft
 
 
@@ -71,15 +72,7 @@ def _stop(snapshot: Snapshot, by: Principal, reason: str, now_ms: int) -> RunCha
     }
     why = {} if not reason else {"reason": salted(run.salt, reason)}
     draft.fact("stop-requested", {"fence": run.fence + 1, **why}, *({"call": call.id} for call in in_flight))
-    for call in snapshot.calls:
-        if call.call_status is CallStatus.INTENT:
-            draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.CANCELED.value, "ended_at": now_ms})
-            draft.fact("call-canceled", {"call": call.id})
-    for approval in snapshot.approvals:
-        if approval.status in ("pending", "approved"):
-            draft.update(
-                "approvals", {"id": approval.id}, {"status": "revoked", "decided_at": approval.decided_at or now_ms}
-            )
+    asks.drop_open(draft, now_ms)
     draft.end(RunState.CANCELED, reason or "Stopped.", now_ms=now_ms)
     if not in_flight and (run.lease_owner is None or run.workspace_host is None):
         # Nobody holds it, or who does has started nothing yet and now never will: there is nothing left to prove.

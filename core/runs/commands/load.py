@@ -23,6 +23,7 @@ def loaded(
     unread: Mapping[str, str],
     needed: str | None,
     now_ms: int,
+    authors: tuple[str, ...] = (),
 ) -> RunChange:
     """Describe the move to `context-loaded`.
 
@@ -30,6 +31,7 @@ def loaded(
         inputs: The run's inputs with every file resolved to a stored artifact.
         unread: What could not be read, by Slack id, and a word why.
         needed: A sentence, if an input needs something unread: the run blocks with it.
+        authors: Principals whose messages are input of the run.
     """
     run = snapshot.run
     draft = Draft(snapshot, Actor.system("bot:context"))
@@ -39,6 +41,7 @@ def loaded(
     evidence += [{"unread": slack_id, "why": why} for slack_id, why in unread.items()]
     draft.move(RunState.CONTEXT_LOADED, *evidence)
     draft.run |= {"inputs_json": dumps(dict(inputs)), "due_at": DUE_NOW, "wake": run.wake + 1}
+    draft.run |= {"authors_json": dumps(list(authors))}
     for item in artifacts:
         blob = {"tenant": run.tenant, "sha256": item.sha256, "size": item.size, "created_at": now_ms}
         draft.insert("blobs", blob)

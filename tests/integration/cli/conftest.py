@@ -1,8 +1,13 @@
-"""The command line in this process, on a home whose database is migrated and empty; no part runs."""
+"""The command line, in this process or as one of its own, on a home whose database is migrated; no part runs."""
 
+import contextlib
 import json
 import logging
+import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +52,8 @@ class CommandLine:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "banksman.db"
+        self.settings: dict[str, str] = {}
+        """Variables every command gets besides the home."""
         self._runner = CliRunner()
 
     def __call__(self, *arguments: str, code: int | None = None, **settings: str) -> Answer:
@@ -54,16 +61,46 @@ class CommandLine:
 
         Args:
             code: The exit code it must have; `None` = any.
-            settings: Variables of the environment besides the home.
+            settings: Variables of the environment besides those.
         """
         # Wide, so that tables are not folded at the width of a terminal that is not there.
-        env = {"BANKSMAN_HOME": str(self.home), "COLUMNS": "200", **settings}
+        env = {"BANKSMAN_HOME": str(self.home), "COLUMNS": "200", **self.settings, **settings}
         done = self._runner.invoke(app, arguments, env=env, prog_name="banksman")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         answer = Answer(done.exit_code, done.stdout, done.stderr)
         assert code is None or code == answer.code, answer
         return answer
+
+    def begin(self, *arguments: str, stdin: int = subprocess.DEVNULL, **settings: str) -> "subprocess.Popen[str]":
+        """Start a command as a process of its own, as a shell does."""
+        env = {"PATH": os.environ["PATH"], "BANKSMAN_HOME": str(self.home), "LANG": "C.UTF-8"}
+        program = str(Path(sys.executable).with_name("banksman"))
+        return subprocess.Popen(
+            [program, *arguments],
+            env={**env, **self.settings, **settings},
+            cwd=ROOT,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, process: "subprocess.Popen[str]", *, code: int | None = None) -> Answer:
+        """Wait for a command that was begun."""
+        out, err = process.communicate(timeout=WITHIN_S)
+        answer = Answer(process.returncode, out, err)
+        assert code is None or code == answer.code, answer
+        return answer
+
+    def real(self, *arguments: str, code: int | None = None, **settings: str) -> Answer:
+        """Run a command as a process of its own, without a terminal."""
+        return self.end(self.begin(*arguments, **settings), code=code)
+
+    def tamper(self, statement: str) -> None:
+        """Change rows behind the product's back, as somebody with the file can."""
+        with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
+            assert connection.execute(statement).rowcount > 0, "nothing was changed"
 
     def ask(self, *more: str) -> str:
         """Ask for a run of the playbook that needs nothing; its id."""

@@ -53,6 +53,7 @@ from tests.factories import (
     a_tool,
     act,
     identity,
+    proposed,
     surface,
 )
 from tests.invariants import broken_in
@@ -313,7 +314,8 @@ class Histories(RuleBasedStateMachine):
             data.draw(st.sampled_from(["read", "workspace", "read", "read", "read", "irreversible"])),
             data.draw(st.sampled_from(["pure", "idempotent", "reconcilable", "opaque"])),
         )
-        return steps.take_turn(run, turn, tool, call_id=IDS.call(), nonce=IDS.salt(), sandbox="none", stamp=by)
+        asked = proposed(run, turn, tool)
+        return steps.take_turn(run, turn, asked, call_id=IDS.call(), nonce=IDS.salt(), sandbox="none", stamp=by)
 
     @precondition(lambda self: self.stopped)
     @rule(data=st.data(), remaining=st.integers(0, 1))

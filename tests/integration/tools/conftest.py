@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from core.execution.base import CallLabel, Environment
+from core.execution.outside import outside_environment
 from core.execution.sandbox import probe_environment
-from core.tools.base import Tool, ToolContext, ToolResult
+from core.secrets import SystemSecrets
+from core.tools.base import Outside, Tool, ToolContext, ToolResult
+from core.tools.reach import Reach
 from core.tools.registry import Registry
 
 TOOL_ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-tools"
@@ -42,6 +45,13 @@ def context(tmp_path: Path, workspace: Path, environment: Environment) -> ToolCo
         scratch_path=scratch,
         timeout_s=60,
         kill=asyncio.Event(),
+        outside=Outside(
+            environment=outside_environment(None),
+            database_url="sqlite+aiosqlite:////nonexistent/banksman.db",
+            reach=Reach(),
+            secrets=SystemSecrets({}),
+            secret_refs={},
+        ),
     )
 
 

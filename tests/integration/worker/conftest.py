@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from core.actions.policy import parse
 from core.artifacts import FileStore
 from core.clock import SystemClock, boot_id
 from core.execution.base import Environment, SandboxLevel, SandboxReport
@@ -21,15 +22,16 @@ from core.queue import SilentDoorbell
 from core.record.rows import Snapshot
 from core.record.workers import Identity
 from core.runs import reading
-from core.runs.calls import Bench, Caps
+from core.runs.calls import Bench, Caps, Outdoors
 from core.runs.commands.request import Limits, Pinned, Request, accept
 from core.runs.engine import Station
 from core.runs.leases import Lease
 from core.runs.retries import Retries
+from core.runs.rulebook import Rulebook
 from core.runs.toolbox import DeclaredTool, Toolbox
 from core.runs.views import RunView
 from core.runs.workspaces import Workspaces
-from core.secrets import Redactor
+from core.secrets import Redactor, SystemSecrets
 from core.store import runs
 from core.store.documents import Documents
 from core.store.session import Database
@@ -91,6 +93,8 @@ class Rig:
     station: Station | None = None
     environment: Environment = field(default_factory=NoSandbox)
     policy: str = "{}"
+    roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Of the people the operator names."""
     planner: Planner = field(default_factory=PlaybookPlanner)
 
     def tool(
@@ -114,7 +118,8 @@ class Rig:
             (self.home / name).mkdir(exist_ok=True)
         objects = FileStore(self.home / "artifacts")
         bench = Bench(
-            toolbox=Toolbox(self.tools, lambda name, args: AnyArguments(**args)),
+            rules=self.rules,
+            outdoors=Outdoors(self.environment, "", SystemSecrets({}), dict, (self.home,)),
             environment=self.environment,
             tool_environment=self.home,
             objects=objects,
@@ -137,10 +142,14 @@ class Rig:
             host="host-1",
             holds_lease=lambda: lease.holds,
             documents=Documents(self.database),
-            policy=Pinned("policy", self.policy),
         )
         self.driver = Driver(self.station, lease, SilentDoorbell(), slots=slots)
         return self.driver
+
+    def rules(self) -> Rulebook:
+        """What the operator says now."""
+        toolbox = Toolbox(self.tools, lambda name, args: AnyArguments(**args))
+        return Rulebook(Pinned("policy", self.policy), parse(self.policy), toolbox, self.roles)
 
     async def ask(self, *steps: dict[str, Any], step_cap: int = 200, source_key: str | None = None) -> str:
         """Store a run of a playbook with these steps, ready to be driven."""

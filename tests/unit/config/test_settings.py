@@ -10,12 +10,16 @@ from core.config.settings import VARIABLES
 
 CWD = Path("/srv/team")
 
+SECRET = "hunter2-hunter2-hunter2-hunter2"
+
 MISTAKES = {
     "an unknown name": ({"BANKSMAN_PROT": "1"}, "BANKSMAN_PROT is not a setting. Did you mean `BANKSMAN_PORT`?"),
     "a strange name": ({"BANKSMAN_XYZZY": "1"}, "BANKSMAN_XYZZY is not a setting."),
     "a port that is a word": ({"BANKSMAN_PORT": "http"}, "Write a number from 1 to 65535"),
     "port 0": ({"BANKSMAN_PORT": "0"}, "Write a number from 1 to 65535"),
     "port 70000": ({"BANKSMAN_PORT": "70000"}, "Write a number from 1 to 65535"),
+    "an HTTP port that is a word": ({"BANKSMAN_HTTP_PORT": "https"}, "Write a number from 1 to 65535"),
+    "an HTTP host by name": ({"BANKSMAN_HTTP_HOST": "bot.example.com"}, "Write an IP address to listen on"),
     "a port in other digits": ({"BANKSMAN_PORT": "٨٠"}, "Write a number from 1 to 65535"),
     "a synchronous SQLite": ({"BANKSMAN_DATABASE_URL": "sqlite:///x.db"}, "Begin it with sqlite+aiosqlite://."),
     "a synchronous PostgreSQL": ({"BANKSMAN_DATABASE_URL": "postgres://h/d"}, "Begin it with postgresql+asyncpg://."),
@@ -33,7 +37,16 @@ MISTAKES = {
     "a user token": ({"SLACK_BOT_TOKEN": "xoxp-1", "SLACK_APP_TOKEN": "xapp-1"}, "user's token"),
     "a token with a newline": ({"SLACK_BOT_TOKEN": "xoxb-1\n", "SLACK_APP_TOKEN": "xapp-1"}, "strange characters"),
     "an app token alone": ({"SLACK_APP_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN is not"),
-    "a signing secret alone": ({"SLACK_SIGNING_SECRET": "abc"}, "SLACK_BOT_TOKEN is not"),
+    "a signing secret alone": ({"SLACK_SIGNING_SECRET": SECRET}, "SLACK_BOT_TOKEN is not"),
+    "a short signing secret": ({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "abc"}, "too short to be one"),
+    "a signing secret with a newline": (
+        {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": f"{SECRET}\n"},
+        "strange characters",
+    ),
+    "HTTP mode without a secret": (
+        {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "BANKSMAN_HTTP_PORT": "3000"},
+        "SLACK_SIGNING_SECRET is not set",
+    ),
     "a bot token alone": ({"SLACK_BOT_TOKEN": "xoxb-1"}, "Set SLACK_APP_TOKEN (xapp-…) for Socket Mode"),
     "an API by FTP": ({"SLACK_API_URL": "ftp://h/"}, "no http(s) URL"),
 }
@@ -105,10 +118,23 @@ def test_an_empty_value_counts_as_unset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "mode"), [({"SLACK_APP_TOKEN": "xapp-1"}, "socket"), ({"SLACK_SIGNING_SECRET": "s"}, "http")]
+    ("more", "mode"),
+    [
+        ({"SLACK_APP_TOKEN": "xapp-1"}, "socket"),
+        ({"SLACK_SIGNING_SECRET": SECRET}, "http"),
+        ({"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": SECRET}, "socket"),
+        ({"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": SECRET, "BANKSMAN_HTTP_PORT": "3001"}, "http"),
+    ],
 )
 def test_the_tokens_say_how_slack_reaches_us(more: dict[str, str], mode: str) -> None:
     assert mode == read({"SLACK_BOT_TOKEN": "xoxb-1", **more}).slack_mode
+
+
+def test_http_is_for_this_machine_unless_told_otherwise() -> None:
+    told = read({"BANKSMAN_HTTP_HOST": "::", "BANKSMAN_HTTP_PORT": "8443"})
+
+    assert ("127.0.0.1", 3000, False) == (read({}).http_host, read({}).http_port, read({}).http_port_is_set)
+    assert ("::", 8443, True) == (told.http_host, told.http_port, told.http_port_is_set)
 
 
 def test_nothing_secret_is_shown() -> None:
@@ -116,7 +142,7 @@ def test_nothing_secret_is_shown() -> None:
         {
             "SLACK_BOT_TOKEN": "xoxb-hunter2",
             "SLACK_APP_TOKEN": "xapp-hunter2",
-            "SLACK_SIGNING_SECRET": "hunter2",
+            "SLACK_SIGNING_SECRET": SECRET,
             "BANKSMAN_DATABASE_URL": "postgresql+asyncpg://ana:hunter2@db/b?password=hunter2",
             "BANKSMAN_REDIS_URL": "redis://:hunter2@h/0",
         }
@@ -128,7 +154,7 @@ def test_nothing_secret_is_shown() -> None:
 
 
 def test_every_field_that_comes_from_a_variable_is_described() -> None:
-    derived = {"port_is_set", "config_is_set"}
+    derived = {"port_is_set", "config_is_set", "http_port_is_set"}
 
     assert {field.name for field in fields(Settings)} - derived == {variable.field for variable in VARIABLES}
     assert all(each.unit and each.default and each.sentence.endswith(".") for each in VARIABLES)

@@ -16,7 +16,7 @@ def what_to_do(**columns: Any) -> str:
 
 @pytest.mark.parametrize(
     ("recovery", "do"),
-    [("pure", "repeat"), ("idempotent", "repeat"), ("reconcilable", "unknown"), ("opaque", "unknown")],
+    [("pure", "repeat"), ("idempotent", "repeat"), ("reconcilable", "probe"), ("opaque", "unknown")],
 )
 def test_only_what_is_safe_to_repeat_is_repeated(recovery: str, do: str) -> None:
     assert do == what_to_do(recovery=recovery)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.actions.envelope import digest, idempotency_key
+from core.clock import rfc3339
 from core.planners.base import Act, Finish, GiveUp, PlanStep, Turn
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason
@@ -22,6 +23,7 @@ from tests.factories import (
     call_row,
     call_started,
     ended,
+    proposed,
     run_row,
     snapshot,
     stamp,
@@ -44,7 +46,13 @@ def executing(**columns: Any) -> Snapshot:
 
 def taken(before: Snapshot, turn: Turn, tool: DeclaredTool | None = None) -> Any:
     return steps.take_turn(
-        before, turn, tool, call_id="call_1", nonce="00" * 16, sandbox="landlock", stamp=stamp(NOW_MS + 5)
+        before,
+        turn,
+        proposed(before, turn, tool),
+        call_id="call_1",
+        nonce="00" * 16,
+        sandbox="landlock",
+        stamp=stamp(NOW_MS + 5),
     )
 
 
@@ -125,15 +133,49 @@ def test_what_cannot_be_done_fails_the_run_with_a_sentence(turn: Turn, tool: Any
 
 
 @pytest.mark.parametrize("tier", ["compensable", "irreversible", None])
-def test_an_effect_that_needs_an_approval_nobody_can_give_yet_blocks_and_starts_nothing(tier: Any) -> None:
-    before = threaded(planning())
+def test_an_effect_that_needs_an_approval_is_asked_about_and_not_started(tier: Any) -> None:
+    before = threaded(planning(retries=2))
     change = taken(before, act(), a_tool(tier))
-    assert ["blocked"] == moves(before, change)
-    assert [] == [insert for insert in change.inserts if insert.table in ("tool_calls", "call_attempts")]
-    run = before.folded(change).run
-    assert ("policy-error", None, None) == (run.blocked_reason, run.due_at, run.lease_owner)
-    assert "needs an approval" in str(run.blocked_detail)
-    assert ["slack.blocked"] == [row["kind"] for row in inserted_rows(change, "outbox")]
+    assert ["waiting-for-approval"] == moves(before, change)
+    assert ["call-proposed", "approval-asked"] == facts(change)
+    after = before.folded(change)
+    (call,), (approval,) = after.calls, after.approvals
+    assert ("intent", 0, 1, approval.id) == (call.status, call.attempts, call.needs_approval, call.approval_id)
+    assert ("pending", call.id, call.action_digest) == (approval.status, approval.call_id, approval.action_digest)
+    assert [] == inserted_rows(change, "call_attempts")
+    assert (None, None, 0) == (after.run.due_at, after.run.lease_owner, after.run.retries)
+    stored = json.loads(call.envelope)
+    assert (1, "unclassified" if tier is None else tier) == (stored["quorum"], stored["tier"])
+    assert rfc3339(approval.expires_at) == stored["expires"]
+
+
+def test_a_question_is_told_to_the_thread_to_approvers_and_again_when_time_runs_short() -> None:
+    before = threaded(planning())
+    change = taken(before, act(), a_tool("compensable"))
+    rows = {row["kind"]: row for row in inserted_rows(change, "outbox")}
+    assert {"slack.approval", "slack.approvers", "slack.reminder"} == set(rows)
+    day_ms = 24 * 3600 * 1000
+    due = sorted(
+        row["due_at"] - NOW_MS - 5 for row in inserted_rows(change, "outbox") if row["kind"] == "slack.reminder"
+    )
+    assert [day_ms // 2, day_ms * 9 // 10] == due
+
+
+def test_what_cannot_be_asked_about_is_a_step_that_failed() -> None:
+    before = planning()
+    turn = act()
+    asked = proposed(before, turn, a_tool("compensable"), failure="the branch is gone")
+    change = steps.take_turn(
+        before, turn, asked, call_id="call_1", nonce="00" * 16, sandbox="none", stamp=stamp(NOW_MS + 5)
+    )
+    after = before.folded(change)
+    assert ("planning", "canceled", "the branch is gone") == (
+        after.run.state,
+        after.calls[0].status,
+        after.calls[0].error,
+    )
+    (outcome,) = steps.request(after, "").outcomes
+    assert ("failed", "the branch is gone") == (outcome.status, outcome.error)
 
 
 # How an attempt ends

@@ -1,0 +1,23 @@
+"""What holds right now: the policy, and every tool with the operator's word on it.
+
+The operator may change the file while runs are under way. Everything a slice decides in one commit it decides by one
+rulebook; a run pins the policy it was decided by, and is pinned again when that changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.actions.policy import Policy
+from core.runs.commands.request import Pinned
+from core.runs.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """One state of the operator's word."""
+
+    pinned: Pinned
+    policy: Policy
+    toolbox: Toolbox
+    roles: Mapping[str, frozenset[str]]
+    """Of the people the operator names; for votes from a command line, which Slack knows nothing of."""

@@ -1,0 +1,51 @@
+"""The last look before an effect: is the run still this fence's, and has nobody stopped it?
+
+For the child that performs an effect: quick to load, one question, one answer, and no answer is a no. The worker's own
+look was before it started the child; this one is right before anything is sent.
+"""
+
+import asyncio
+import sqlite3
+from urllib.parse import quote, urlsplit
+
+WITHIN_S = 5.0
+
+_SQLITE = "sqlite+aiosqlite:///"
+_POSTGRES = "postgresql+asyncpg://"
+_SQL = "SELECT fence, killed_at FROM runs WHERE tenant = {} AND id = {}"
+
+
+def still_ours(database_url: str, tenant: str, run_id: str, fence: int) -> bool:
+    """Whether the run is under this fence and not stopped; blocks.
+
+    Raises:
+        Exception: The database does not answer; then nothing may be sent.
+    """
+    if database_url.startswith(_SQLITE):
+        found = _sqlite(database_url.removeprefix(_SQLITE), tenant, run_id)
+    elif database_url.startswith(_POSTGRES):
+        found = asyncio.run(_postgres(database_url.replace("+asyncpg", "", 1), tenant, run_id))
+    else:
+        raise ValueError(f"no database of ours: {urlsplit(database_url).scheme}")
+    return found is not None and found == (fence, None)
+
+
+def _sqlite(path: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:
+    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=WITHIN_S)
+    try:
+        row = connection.execute(_SQL.format("?", "?"), (tenant, run_id)).fetchone()
+    finally:
+        connection.close()
+    return None if row is None else (row[0], row[1])
+
+
+async def _postgres(dsn: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:
+    import asyncpg
+
+    async with asyncio.timeout(WITHIN_S):
+        connection = await asyncpg.connect(dsn, timeout=WITHIN_S)
+        try:
+            row = await connection.fetchrow(_SQL.format("$1", "$2"), tenant, run_id)
+        finally:
+            await connection.close()
+    return None if row is None else (row["fence"], row["killed_at"])

@@ -1,0 +1,233 @@
+"""Decisions that come at the same moment: released together, on two connections, and exactly one of them holds.
+
+Every race is run many times; both sides must have been first at least once, or it was no race. `ROUNDS` runs more of
+them, `SEED` repeats a run.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from core.ids import TENANT
+from core.principals import Principal
+from core.record.changes import Decided, Refusal
+from core.runs.commands.expire import expire
+from core.runs.commands.kill import kill
+from core.store.lane import Target
+from core.store.session import Database
+from tests.integration.worker.conftest import Rig, step, succeed
+from tests.integration.worker.voting import BEN, CAT, asked, cast, known
+
+ROUNDS = int(os.environ.get("ROUNDS", "8"))
+SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+
+pytestmark = pytest.mark.timeout(60 + ROUNDS * 2)
+
+QUORUM_TWO = '{"policy":{"rules":[{"decision":"ask","name":"two","quorum":2,"tools":["push"]}]}}'
+
+Side = Callable[[], Awaitable[Any]]
+
+
+def rounds(winners: Counter[str]) -> Iterator[int]:
+    """So many races, and more of them until each side has been first once."""
+    for number in range(ROUNDS + 60):
+        if number >= ROUNDS and len(winners) >= 2:
+            return
+        yield number
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    print(f"seed {SEED}")
+    return random.Random(SEED)
+
+
+@pytest.fixture
+async def elsewhere(rig: Rig, database_url: str) -> AsyncIterator[Database]:
+    """Another process' way into the same database."""
+    other = Database(database_url)
+    yield other
+    await other.close()
+
+
+async def waiting(rig: Rig) -> str:
+    if rig.driver is None:
+        rig.tool("push", succeed, tier="compensable", recovery="opaque")
+        await rig.start()
+    await known(rig, BEN, CAT)
+    run_id = await rig.ask(step("push", "push"))
+    assert "waiting-for-approval" == (await rig.drive(run_id)).state
+    return run_id
+
+
+async def released(rng: random.Random, *sides: Side) -> list[Any]:
+    """Let all sides go at the same moment, in any order."""
+    barrier = asyncio.Barrier(len(sides))
+
+    async def go(side: Side) -> Any:
+        await barrier.wait()
+        for _ in range(rng.randrange(3)):
+            await asyncio.sleep(0)
+        return await side()
+
+    order = list(range(len(sides)))
+    rng.shuffle(order)
+    tasks = {n: asyncio.create_task(go(sides[n])) for n in order}
+    return [await tasks[n] for n in range(len(sides))]
+
+
+def either(rng: random.Random, *databases: Database) -> list[Database]:
+    """The ways into the database, in any order: a warm connection must not win every race."""
+    return rng.sample(databases, len(databases))
+
+
+def voter(rig: Rig, database: Database, ask: Any, who: Principal, decision: Any = "approve", **fields: Any) -> Side:
+    digest = rig.rules().pinned.digest
+    return lambda: cast(database, rig.clock, ask, who, decision, policy_digest=digest, reason="no", **fields)
+
+
+async def test_two_approvals_where_one_is_needed(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    first: Counter[str] = Counter()
+    for _ in rounds(first):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        one, other = either(rng, rig.database, elsewhere)
+        done = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT))
+        assert 1 == sum(isinstance(each, Decided) for each in done)
+        first["ben" if isinstance(done[0], Decided) else "cat"] += 1
+        (refusal,) = [each for each in done if isinstance(each, Refusal)]
+        assert "already approved by" in refusal.text
+        shown = await rig.drive(run_id)
+        assert ("completed", 1) == (shown.state, len(shown.approvals[0].votes))
+    assert {"ben", "cat"} == set(first), first
+
+
+async def test_two_approvals_where_two_are_needed(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    rig.policy = QUORUM_TWO
+    last: Counter[str] = Counter()
+    for _ in rounds(last):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        one, other = either(rng, rig.database, elsewhere)
+        done = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT))
+        assert all(isinstance(each, Decided) for each in done), done
+        decisive = ["starts now" in each.text for each in done]
+        assert 1 == sum(decisive), "exactly one of them completes the quorum, and it is never missed"
+        last["ben" if decisive[0] else "cat"] += 1
+        assert "completed" == (await rig.drive(run_id)).state
+    assert {"ben", "cat"} == set(last), last
+
+
+async def test_an_approval_and_a_denial(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        one, other = either(rng, rig.database, elsewhere)
+        yes, no = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT, "deny"))
+        assert isinstance(no, Decided), "nothing had started, so the denial holds whenever it came"
+        seen["approve" if isinstance(yes, Decided) else "deny"] += 1
+        shown = await rig.drive(run_id)
+        assert ("failed", "denied", 0) == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
+    assert {"approve", "deny"} == set(seen), seen
+
+
+async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        assert isinstance(await voter(rig, rig.database, ask, BEN)(), Decided)
+        pause_s = rng.uniform(0, 0.02)
+
+        async def deny(ask: Any = ask, pause_s: float = pause_s) -> Any:
+            await asyncio.sleep(pause_s)
+            return await voter(rig, elsewhere, ask, CAT, "deny")()
+
+        _, no = await released(rng, lambda run_id=run_id: rig.drive(run_id), deny)
+        shown = await rig.drive(run_id)
+        started = shown.actions[0].attempts
+        if isinstance(no, Decided):
+            assert ("failed", 0) == (shown.state, started), "denied in time"
+            seen["denied"] += 1
+        else:
+            assert ("completed", 1) == (shown.state, started), "started in time"
+            assert "It has started" in no.text
+            seen["started"] += 1
+    assert {"denied", "started"} == set(seen), seen
+
+
+async def test_an_approval_and_the_end_of_its_window(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        end_ms = rig.clock.wall_ms()
+        async with rig.database.begin() as connection:
+            await connection.exec_driver_sql(
+                f"UPDATE approvals SET expires_at = {end_ms} WHERE id = '{ask.approval.id}'"
+            )
+        over = partial(expire, approval_id=ask.approval.id, now_ms=end_ms)
+        target = Target(approval_id=ask.approval.id)
+        one, other = either(rng, rig.database, elsewhere)
+        yes, late = await released(
+            rng,
+            voter(rig, one, ask, BEN, received_ms=end_ms - 1),
+            lambda other=other, over=over, target=target: other.journal.command(TENANT, target, over),
+        )
+        assert isinstance(yes, Decided) is not isinstance(late, Decided)
+        seen["approved" if isinstance(yes, Decided) else "expired"] += 1
+        shown = await rig.drive(run_id)
+        expected = ("completed", 1) if isinstance(yes, Decided) else ("blocked", 0)
+        assert expected == (shown.state, shown.actions[0].attempts)
+    assert {"approved", "expired"} == set(seen), seen
+
+
+async def test_an_approval_and_a_changed_policy(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    before, after = "{}", QUORUM_TWO.replace('"quorum":2', '"quorum":1')
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        rig.policy = before
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+
+        async def reload(pause_s: float = rng.uniform(0, 0.04)) -> None:
+            await asyncio.sleep(pause_s)
+            rig.policy = after
+
+        async def approve(ask: Any = ask) -> Any:
+            done = await voter(rig, elsewhere, ask, BEN)()
+            return done, await rig.drive(ask.approval.run_id)
+
+        (_, _), _ = await released(rng, approve, reload)
+        shown = await rig.drive(run_id)
+        used = [approval.status for approval in shown.approvals]
+        assert used in (["consumed"], ["superseded", "pending"]), used
+        assert (1 if used == ["consumed"] else 0) == sum(action.attempts for action in shown.actions)
+        seen[used[0]] += 1
+    assert {"consumed", "superseded"} == set(seen), seen
+
+
+async def test_an_approval_and_a_stop(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        stop = partial(kill, run_id=run_id, by=Principal("ana"), reason="", now_ms=rig.clock.wall_ms())
+        one, other = either(rng, rig.database, elsewhere)
+        yes, no = await released(
+            rng,
+            voter(rig, one, ask, BEN),
+            lambda other=other, stop=stop, run_id=run_id: other.journal.command(TENANT, Target(run_id=run_id), stop),
+        )
+        assert isinstance(no, Decided)
+        seen["approve" if isinstance(yes, Decided) else "stop"] += 1
+        shown = await rig.drive(run_id)
+        assert ("canceled", "revoked", 0) == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
+    assert {"approve", "stop"} == set(seen), seen
