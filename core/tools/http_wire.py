@@ -114,18 +114,20 @@ def exchanged(request: Request, reach: Reach, ca: str | None, deadline: Deadline
         try:
             return _answered(request, reader)
         except _Late:
-            raise BrokenOff(f"{address.place} did not answer in time.") from None
+            raise BrokenOff(f"{address.place} did not answer in time.{reader.so_far}") from None
         except _TooMuch:
             raise BrokenOff(f"What {address.place} answers is no HTTP anybody would send.", again=False) from None
         except http.client.IncompleteRead:
-            raise BrokenOff(f"The answer of {address.place} broke off.") from None
+            raise BrokenOff(f"The answer of {address.place} broke off.{reader.so_far}") from None
         except http.client.RemoteDisconnected:
             raise BrokenOff(f"{address.place} hung up without an answer.") from None
         except (http.client.HTTPException, ValueError):
             raise BrokenOff(f"What {address.place} answers is no HTTP.", again=False) from None
         except OSError as error:
             cut = "while the request was being sent" if not whole else "before the answer was there"
-            raise BrokenOff(f"The connection to {address.place} broke {cut} ({_reason(error)}).") from None
+            raise BrokenOff(
+                f"The connection to {address.place} broke {cut} ({_reason(error)}).{reader.so_far}"
+            ) from None
 
 
 def _looked_up(address: Address, reach: Reach, deadline: Deadline) -> tuple[str, ...]:
@@ -213,6 +215,8 @@ class _Reader(io.RawIOBase):
         self._allowed_bytes = MAX_HEAD_BYTES
         self.ended = False
         """Whether the other side has hung up."""
+        self.so_far = ""
+        """What is known of the answer, as a sentence after another one."""
 
     def readable(self) -> bool:
         return True
@@ -229,8 +233,10 @@ class _Reader(io.RawIOBase):
         self.ended = count == 0
         return count
 
-    def allow_body(self) -> None:
+    def begin_body(self, status: int) -> None:
+        """From here on more may come."""
         self._allowed_bytes = MAX_WIRE_BYTES
+        self.so_far = f" It had begun with {status}."
 
 
 class _Kept(io.BufferedReader):
@@ -261,7 +267,7 @@ def _answered(request: Request, reader: _Reader) -> Response:
             raise ValueError("nobody asked for another protocol")
         if answer.status >= 200:
             break
-    reader.allow_body()
+    reader.begin_body(answer.status)
     response = Response(answer.status, answer.getheaders())
     while chunk := answer.read1(_CHUNK_BYTES):
         response.body += chunk

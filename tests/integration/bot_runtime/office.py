@@ -40,6 +40,8 @@ CONFIG = """
 principals:
   requester: {slack: [T0PLAYGRND/U0REQUESTER]}
   operator: {roles: [operator], slack: [T0PLAYGRND/U0OPERATOR]}
+  approver: {roles: [approver], slack: [T0PLAYGRND/U0APPROVER]}
+  approver2: {roles: [approver], slack: [T0PLAYGRND/U0APPROVER2]}
 channels:
   "#data": {agent: report}
 tools:

@@ -155,6 +155,14 @@ def test_no_network_of_the_internet_registry_for_special_use_is_public() -> None
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1", "2606:4700::5efe:808:808"],
+)
+def test_what_is_public_stays_so_however_it_is_wrapped(text: str) -> None:
+    assert is_public(ipaddress.ip_address(text))
+
+
 def test_a_secret_belongs_to_exactly_one_host() -> None:
     given = Credential("API.example.com", "token")
     reach = Reach(credentials=(Credential("::1", "local"), given))

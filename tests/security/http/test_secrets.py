@@ -87,7 +87,9 @@ async def test_half_a_secret_is_not_left_where_a_text_is_cut(serve: Serve, allow
         for step in range(0, 200, 40):
             filled[at - before - step : at - before - step + len(SECRET)] = SECRET.encode()
     header = "y" * (1_000 - before) + SECRET
-    server = serve(answer("200 OK", bytes(filled), Content_Type="text/plain", X_Echo=header))
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Echo: {header}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    parts = [bytes(filled[:MAX_BODY_BYTES]), bytes(filled[MAX_BODY_BYTES:]), b""]
+    server = serve(head.encode() + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts))
 
     result = await call(allowed(server.place, secrets={"127.0.0.1": SECRET}), method="GET", url=server.url)
 

@@ -54,8 +54,9 @@ def test_a_rule_that_asks_goes_before_one_that_allows_wherever_it_stands() -> No
 def test_where_several_rules_ask_the_strictest_holds() -> None:
     hour = {"name": "hour", "decision": "ask", "tools": ["*"], "expires_ms": 3_600_000, "self_": "allowed"}
     named = {"roles": ["release"], "principals": ["ana"]}
-    found = decided(policy(hour | {"approvers": named}, ASK_TWO))
+    found = decided(policy(hour | {"approvers": named}, ASK_TWO | {"use_within_ms": 60_000}))
     assert ("hour", 2, 3_600_000, False) == (found.rule, found.quorum, found.expires_ms, found.self_ok)
+    assert 60_000 == found.use_within_ms
     assert Approvers(frozenset({"release"}), frozenset({"ana"})) == found.approvers
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.config import Config, NotRecognised, doubtful_people, parse_config, principal_for_cli, principal_for_slack
+from core.config.people import group_roles
 from core.principals import Principal
 
 
@@ -82,3 +83,12 @@ def test_as_somebody_else_is_refused(config: Config, as_name: str, os_user: str,
 
     assert isinstance(refused, NotRecognised)
     assert words in refused.sentence
+
+
+def test_the_roles_of_a_slack_group_hold_in_its_team_only() -> None:
+    text = b"groups: {T1AA/S1AA: {roles: [approver, release]}, T1AA/S2AA: {}, T2AA/S1AA: {roles: [operator]}}"
+    config = parse_config(text, path=Path("banksman.yml"))
+
+    assert {"S1AA": frozenset({"approver", "release"}), "S2AA": frozenset()} == group_roles(config, "T1AA")
+    assert {"S1AA": frozenset({"operator"})} == group_roles(config, "T2AA")
+    assert {} == group_roles(config, "T1A")

@@ -156,6 +156,7 @@ def test_a_mistake_of_the_default_is_said_once_and_not_for_every_rule() -> None:
         "policy: {denials: [{name: a, tools: [not_yet], agents: [nobody], environments: [moon]}]}",
         # How many people a Slack group has is not known here, and they may be enough.
         "groups: {T0123/S0456: {roles: [finance]}}\npolicy: {approvers: {roles: [finance]}, quorum: 5}",
+        "groups: {T0123/S0456: {roles: [release]}}\npolicy: {approvers: {roles: [release]}, quorum: 5}",
         # Where the pattern takes in what cannot be undone, the call decides.
         "policy: {rules: [{name: a, decision: ask, tools: ['*'], self: allowed}]}",
         "policy: {rules: [{name: a, decision: allow, tiers: [irreversible], agents: ['weekly-*']}]}",

@@ -146,6 +146,17 @@ def test_what_breaks_off_after_it_was_sent_is_not_known(serve: Serve, send: Send
     assert 2 == len(server.requests)
 
 
+def test_what_is_known_of_an_answer_is_said(serve: Serve, send: Send) -> None:
+    server = serve(b"HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\nhalf")
+
+    found = send("POST", server.url, reach=[server.place], body="x")
+
+    assert (
+        f"The answer of {server.place} broke off. It had begun with 201. Whether it was carried out is not known."
+        == found["error"]
+    )
+
+
 def test_silence_after_it_was_sent_is_not_known(serve: Serve, send: Send) -> None:
     server = serve(silent)
 
