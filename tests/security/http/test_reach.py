@@ -2,7 +2,6 @@
 
 import ipaddress
 import itertools
-import os
 import socket
 from pathlib import Path
 
@@ -215,7 +214,7 @@ def test_the_installation_itself_is_never_used(tmp_path: Path) -> None:
     assert home.with_name("homely") == check_path(reach, str(home.with_name("homely")), private=(home,))
 
 
-@pytest.mark.parametrize("path", ["/proc/self/environ", f"/proc/{os.getpid()}/mem", "/sys/kernel", "/proc"])
+@pytest.mark.parametrize("path", ["/proc/self/environ", "/proc/1/mem", "/sys/kernel", "/proc"])
 def test_what_the_machine_tells_about_itself_is_never_used(path: str) -> None:
     with pytest.raises(OutOfReach, match="tells about itself"):
         check_path(Reach(("file:/",)), path)
