@@ -4,6 +4,7 @@ A click names a question; who clicked is Slack's word; everything else is looked
 said comes back as a private sentence, what follows from it is drawn from state.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from functools import partial
@@ -32,6 +33,8 @@ from core.store.inbox import InboxRow
 from core.store.lane import Decide, Target
 
 log = logging.getLogger(__name__)
+
+_CARD_LOOKS, _CARD_PAUSE_S = 20, 0.1
 
 STANDING_AGE_MS = 25_000
 """How old what the worker knows of a voter may get before Slack is asked again."""
@@ -158,12 +161,22 @@ async def _not_seen(office: Office, ask: AskView, body: Mapping[str, Any], who: 
         if missing := [page for page in range(1, page_count(ask) + 1) if page not in read]:
             return sentence(f"Open every page before you approve; page {missing[0]} was not opened.")
         return None
-    cards = await approvals.messages(desk.database, desk.tenant, approval.id)
-    if not any(card["channel"] == body["channel"] and card["ts"] == body["ts"] for card in cards):
+    if not await _is_card(office, approval.id, body["channel"], body["ts"]):
         return stale()
     if length(ask.box.text) > MAX_INLINE:
         return sentence("This action is too long for a card. Open it with Details and approve on its last page.")
     return None
+
+
+async def _is_card(office: Office, approval_id: str, channel: str, ts: str) -> bool:
+    """Whether a message is a card of this question; one that was posted a moment ago may not be noted yet."""
+    desk = office.desk
+    for _ in range(_CARD_LOOKS):
+        cards = await approvals.messages(desk.database, desk.tenant, approval_id)
+        if any(card["channel"] == channel and card["ts"] == ts for card in cards):
+            return True
+        await asyncio.sleep(_CARD_PAUSE_S)
+    return False
 
 
 async def _remember(office: Office, user: str, who: Principal) -> None:

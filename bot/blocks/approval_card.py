@@ -5,9 +5,20 @@ mark outside of it; then there is no Approve here. Words of tools and agents sta
 clicked is checked when it is clicked; a card only offers it.
 """
 
-from collections.abc import Mapping
-
 from bot.blocks import bounds
+from bot.blocks.approval_parts import (
+    TITLES,
+    Known,
+    agents_words,
+    changes,
+    digits,
+    effect,
+    facts,
+    standing,
+    votes,
+    warnings,
+    who,
+)
 from bot.blocks.elements import (
     Block,
     Message,
@@ -20,64 +31,50 @@ from bot.blocks.elements import (
     header,
     line,
     message,
-    moment,
-    principal,
-    quote,
     rich,
     say,
     word,
 )
-from bot.blocks.text import length
+from bot.blocks.text import cut, length
 from bot.blocks.words import count
 from bot.surface import ActionId
 from core.actions.shown import MAX_INLINE
 from core.ids import short
-from core.runs.approval_views import ApprovalView, AskView, VoteView
+from core.runs.approval_views import ApprovalView, AskView
 
 CHUNK = 2_800
 """Characters of the box in one piece of a card or a page."""
 CHUNKS_ON_A_PAGE = 3
 
-Known = Mapping[str, str | None]
-"""Slack users of people, by principal."""
-
-TITLES: Mapping[str, tuple[str, str]] = {
-    "pending": ("raised_hand", "Approval needed"),
-    "approved": ("white_check_mark", "Approved"),
-    "consumed": ("white_check_mark", "Approved and started"),
-    "denied": ("no_entry", "Denied"),
-    "expired": ("hourglass", "Expired"),
-    "revoked": ("heavy_minus_sign", "Withdrawn"),
-    "superseded": ("recycle", "Stale: asked anew"),
-}
-"""Emoji and words of each status."""
-
-_CHANGED = 6
 _LEFT_OPEN = {"superseded": "What was approved or asked is no longer what would run. Decide on the newer card."}
 
 
 def ballot_value(approval: ApprovalView) -> str:
     """What a button of this question carries: its id, and the beginning of the action's digest."""
-    return f"{approval.id}:{_digits(approval)}"
+    return f"{approval.id}:{digits(approval)}"
 
 
 def read_ballot(value: str) -> tuple[str, str] | None:
     """The id and the digest's beginning; `None` if a value is neither."""
-    approval_id, colon, digits = value.partition(":")
-    return (approval_id, digits) if colon and approval_id and digits else None
+    approval_id, colon, beginning = value.partition(":")
+    return (approval_id, beginning) if colon and approval_id and beginning else None
 
 
 def approval_card(ask: AskView, known: Known, *, now_ms: int) -> Message:
-    """Draw the card of a question as it stands now."""
+    """Draw the card of a question as it stands now.
+
+    Args:
+        now_ms: Wall clock; only whether the time to decide is over depends on it.
+    """
     approval = ask.approval
-    symbol, title = TITLES[approval.status]
-    pages = page_count(ask)
-    shown, rest = _box(ask, pages)
-    sentence = approval.sentence or f"{approval.tool} in step {approval.title}"
+    status = standing(ask, now_ms)
+    symbol, title = TITLES[status]
+    sentence = effect(approval)
+    shown, rest = _box(ask)
     return message(
         f"{title}: {sentence} ({ask.agent}, run {short(approval.run_id)})",
-        header(f"{title}"),
-        rich(line(emoji(symbol), word(" "), say(sentence, bold=True, limit=400))),
+        header(title),
+        rich(line(emoji(symbol), word(" Action: "), say(sentence, bold=True, limit=400))),
         warnings(ask),
         rich(line(word("Exactly this:", bold=True)), shown),
         rest,
@@ -86,8 +83,8 @@ def approval_card(ask: AskView, known: Known, *, now_ms: int) -> Message:
         who(ask, known),
         facts(ask),
         votes(approval, known),
-        _note(approval),
-        actions(*buttons(ask, pages)),
+        context(word(_LEFT_OPEN[status])) if status in _LEFT_OPEN else None,
+        actions(*_buttons(ask, status)),
     )
 
 
@@ -96,17 +93,25 @@ def page_count(ask: AskView) -> int:
     return -(-len(ask.box.pages(CHUNK)) // CHUNKS_ON_A_PAGE)
 
 
-def buttons(ask: AskView, pages: int) -> list[Block]:
-    """What may be clicked while the question is open."""
-    approval, value = ask.approval, ballot_value(ask.approval)
+def is_inline(ask: AskView) -> bool:
+    """Whether the card holds the whole action, so that it can be decided there."""
+    return length(ask.box.text) <= MAX_INLINE
+
+
+def _buttons(ask: AskView, status: str) -> list[Block]:
+    """What may be clicked. A closed card offers nothing to decide; what it cannot show whole stays readable."""
+    value = ballot_value(ask.approval)
     row = []
-    if approval.status == "pending":
-        if length(ask.box.text) <= MAX_INLINE:
+    if status == "pending":
+        if is_inline(ask):
             row.append(_approve(ask, value))
         row.append(button("Deny…", ActionId.APPROVAL_DENY, value, danger=True))
-    label = "Details" if length(ask.box.text) <= MAX_INLINE else f"Details: read all of it ({count(pages, 'page')})"
-    row.append(button(label, ActionId.APPROVAL_DETAILS, value))
-    if approval.live and approval.status in ("pending", "approved"):
+    if not is_inline(ask):
+        label = f"Details: read all of it ({count(page_count(ask), 'page')})"
+        row.append(button(label, ActionId.APPROVAL_DETAILS, value))
+    elif status == "pending":
+        row.append(button("Details", ActionId.APPROVAL_DETAILS, value))
+    if ask.approval.live and status in ("pending", "approved"):
         row.append(button("Take back my vote", ActionId.APPROVAL_TAKE_BACK, value))
     return row
 
@@ -114,8 +119,8 @@ def buttons(ask: AskView, pages: int) -> list[Block]:
 def _approve(ask: AskView, value: str) -> Block:
     question = confirmation(
         "Approve exactly this?",
-        f"{(ask.approval.sentence or ask.approval.tool)[:150]}. It runs once, as the card shows it, for "
-        f"{ask.agent[:40]} (run {short(ask.approval.run_id)}).",
+        f"{cut(effect(ask.approval), 150)}. It runs once, as the card shows it, for "
+        f"{cut(ask.agent, 40)} (run {short(ask.approval.run_id)}).",
         "Approve",
         "Not yet",
         danger=False,
@@ -123,98 +128,11 @@ def _approve(ask: AskView, value: str) -> Block:
     return button("Approve", ActionId.APPROVAL_APPROVE, value, primary=True, confirm=question)
 
 
-def _box(ask: AskView, pages: int) -> tuple[Block, Block | None]:
-    chunks = ask.box.pages(CHUNK)
-    if length(ask.box.text) <= MAX_INLINE:
-        return exact(chunks[0]), None
-    more = f"This is the beginning. Details shows all of it ({count(pages, 'page')}), and Approve at its end."
-    return exact(ask.box.pages(MAX_INLINE)[0]), context(word(more))
+def _box(ask: AskView) -> tuple[Block, Block | None]:
+    if is_inline(ask):
+        return exact(ask.box.text), None
+    more = f"This is the beginning; it continues. Details shows all of it ({count(page_count(ask), 'page')})"
+    return exact(ask.box.pages(MAX_INLINE)[0]), context(word(f"{more}, and Approve at its end."))
 
 
-def warnings(ask: AskView) -> Block | None:
-    """What deserves a second look."""
-    if not ask.box.warnings:
-        return None
-    return rich(*(line(emoji("warning"), word(" "), say(text, bold=True)) for text in ask.box.warnings))
-
-
-def changes(ask: AskView) -> Block | None:
-    """What differs from the question this one replaces."""
-    if ask.replaces is None:
-        return None
-    rows = [line(word("Asked anew. What changed:", bold=True))]
-    for change in ask.changed[:_CHANGED]:
-        before, after = change.before or "nothing", change.after or "nothing"
-        rows.append(
-            line(word("• "), say(change.path, code=True, limit=120), word(": "), say(before, code=True, limit=160))
-        )
-        rows.append(line(word("  now "), say(after, code=True, limit=160)))
-    if len(ask.changed) > _CHANGED:
-        rows.append(line(word(f"… and {count(len(ask.changed) - _CHANGED, 'more difference')}")))
-    if not ask.changed:
-        rows.append(line(word("nothing but the time: the question before was not decided")))
-    return rich(*rows)
-
-
-def agents_words(ask: AskView) -> Block:
-    """What the plan calls it: somebody else's words."""
-    return rich(line(word(f"In the words of {'its plan'}:")), quote(say(ask.approval.title, limit=300)))
-
-
-def who(ask: AskView, known: Known) -> Block:
-    """Who asks, who may decide, and how many of them."""
-    approval = ask.approval
-    names = sorted(approval.approvers.principals)
-    leaves = [word(f"{count(approval.quorum, 'approval')} needed, "), word(f"{len(approval.live)} given. ")]
-    leaves += [word("By ")]
-    if approval.approvers.roles:
-        leaves.append(word("anybody with the role "))
-        leaves.append(say(" or ".join(sorted(approval.approvers.roles)), bold=True, limit=120))
-    for number, name in enumerate(names[:10]):
-        leaves += [word(", " if number or approval.approvers.roles else ""), principal(name, known)]
-    if not approval.approvers.roles and not names:
-        leaves.append(word("nobody: the policy names no approver"))
-    if not approval.self_ok:
-        leaves.append(word("; not by "))
-        leaves.append(principal(ask.requester, {ask.requester: ask.requester_slack}))
-        leaves.append(word(", who asked"))
-    return rich(line(*leaves))
-
-
-def facts(ask: AskView) -> Block:
-    """Tier, rule, digest, run and expiry in small print."""
-    approval = ask.approval
-    return context(
-        word(f"{approval.tier} · rule {approval.rule} · action {_digits(approval)} · run {short(approval.run_id)}"),
-        word("· expires"),
-        moment(approval.expires_at_ms),
-    )
-
-
-def votes(approval: ApprovalView, known: Known) -> Block | None:
-    """Who has decided what, and when."""
-    if not approval.votes:
-        return None
-    return rich(*(_vote(vote, known) for vote in approval.votes[:20]))
-
-
-def _vote(vote: VoteView, known: Known) -> Block:
-    done = "took the vote back" if vote.taken_back else "approved" if vote.decision == "approve" else "denied"
-    leaves = [principal(vote.voter, known), word(f" {done} "), moment(vote.at_ms)]
-    if vote.via:
-        leaves.append(say(f" via {vote.via}", limit=100))
-    if vote.reason:
-        leaves += [word(": "), say(vote.reason, italic=True, limit=300)]
-    return line(*leaves)
-
-
-def _note(approval: ApprovalView) -> Block | None:
-    text = _LEFT_OPEN.get(approval.status)
-    return None if text is None else context(word(text))
-
-
-def _digits(approval: ApprovalView) -> str:
-    return approval.digest.removeprefix("sha256:")[:16]
-
-
-assert CHUNK <= bounds.SECTION_TEXT
+assert MAX_INLINE <= CHUNK <= bounds.SECTION_TEXT

@@ -7,16 +7,15 @@ import json
 from typing import Any
 
 from bot.blocks import bounds
-from bot.blocks.approval_card import (
-    CHUNK,
-    CHUNKS_ON_A_PAGE,
+from bot.blocks.approval_card import CHUNK, CHUNKS_ON_A_PAGE, ballot_value, page_count
+from bot.blocks.approval_parts import (
     TITLES,
     Known,
     agents_words,
-    ballot_value,
     changes,
+    effect,
     facts,
-    page_count,
+    standing,
     votes,
     warnings,
     who,
@@ -27,24 +26,27 @@ from core.runs.approval_views import AskView
 
 __all__ = ["approval_pages", "page_count"]
 
+_VOTES = 20
+
 
 def approval_pages(ask: AskView, page: int, *, may_decide: bool, known: Known, now_ms: int) -> dict[str, Any]:
     """Build one page, from 1; a number out of range is the nearest page.
 
     Args:
-        may_decide: Whether the reader may approve; then the last page offers it.
+        may_decide: Whether the reader may approve; then the last page offers it while the question is open.
+        now_ms: Wall clock; only whether the time to decide is over depends on it.
     """
     approval, pages = ask.approval, page_count(ask)
     page = min(max(page, 1), pages)
     first = (page - 1) * CHUNKS_ON_A_PAGE
     everything = ask.box.pages(CHUNK)
-    title = TITLES[approval.status][1]
+    status = standing(ask, now_ms)
     blocks: list[Block | None] = []
     if page == 1:
-        sentence = approval.sentence or approval.tool
-        blocks += [rich(line(say(sentence, bold=True, limit=400))), warnings(ask), who(ask, known), facts(ask)]
-        blocks += [changes(ask), votes(approval, known), agents_words(ask)]
-    blocks.append(context(word(f"{title}. Page {page} of {pages}, exactly as it is stored:")))
+        sentence = line(word("Action: "), say(effect(approval), bold=True, limit=400))
+        blocks += [rich(sentence), warnings(ask), who(ask, known), facts(ask)]
+        blocks += [changes(ask), votes(approval, known, most=_VOTES), agents_words(ask)]
+    blocks.append(context(word(f"{TITLES[status][1]}. Page {page} of {pages}, exactly as it is stored:")))
     for at, chunk in enumerate(everything[first : first + CHUNKS_ON_A_PAGE], first):
         if at and not everything[at - 1].endswith("\n"):
             # Otherwise a long line could be made to look as if another one began here.
@@ -70,6 +72,6 @@ def approval_pages(ask: AskView, page: int, *, may_decide: bool, known: Known, n
         ),
         "blocks": [block for block in blocks if block is not None],
     }
-    if page == pages and may_decide and approval.status == "pending":
+    if page == pages and may_decide and status == "pending":
         view["submit"] = unparsed("Approve", bounds.VIEW_TITLE)
     return view

@@ -11,16 +11,19 @@ from bot.blocks.elements import (
     line,
     message,
     person,
+    quote,
     rich,
     say,
     word,
 )
+from bot.blocks.run_card import kill_button
+from bot.blocks.text import cut
 from bot.blocks.words import badge
 from bot.surface import ActionId
 from core.ids import short
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.commands.again import REASONS
-from core.runs.views import RunView
+from core.runs.views import ActionView, RunView
 
 
 def ask_for_inputs(text: str, request: str) -> Message:
@@ -49,7 +52,9 @@ def needs_you(view: RunView) -> Message:
         word(f" · run {short(view.id)} · for "),
         person(view.requester_slack, view.requester),
     )
-    return message(facts.one_sentence(view), rich(first), facts.blocked(view), actions(*remedies(view)))
+    return message(
+        facts.one_sentence(view), rich(first), facts.blocked(view), _in_doubt(view), actions(*remedies(view))
+    )
 
 
 def remedies(view: RunView) -> list[Block]:
@@ -67,16 +72,30 @@ def remedies(view: RunView) -> list[Block]:
             return []
 
 
+def _unknown(view: RunView) -> ActionView | None:
+    """The call that nobody knows the outcome of, when that is what the run is blocked by."""
+    if view.blocked_reason is not BlockedReason.AMBIGUOUS_EFFECT:
+        return None
+    return next((action for action in view.actions if action.status is CallStatus.UNKNOWN), None)
+
+
+def _in_doubt(view: RunView) -> Block | None:
+    if (unknown := _unknown(view)) is None:
+        return None
+    said = {approval.action_id: approval.sentence for approval in view.approvals}.get(unknown.id)
+    what = [word("In doubt: "), say(unknown.tool, bold=True, limit=80), word(" in step "), say(unknown.step, limit=80)]
+    return rich(line(*what), *([quote(say(said))] if said else []))
+
+
 def _settling(view: RunView) -> list[Block]:
-    unknown = next((action for action in view.actions if action.status is CallStatus.UNKNOWN), None)
-    if unknown is None:
+    if (unknown := _unknown(view)) is None:
         return []
-    value = f"{view.id}:{unknown.id}"
+    value, call = f"{view.id}:{unknown.id}", cut(unknown.tool, 80)
     row = []
     for label, action_id, text in (
-        ("It ran", ActionId.CALL_RAN, "You looked, and it happened. The run goes on as if it had said so itself."),
-        ("It did not run", ActionId.CALL_NOT_RUN, "You looked, and it did not happen. Its step counts as failed."),
+        ("It ran", ActionId.CALL_RAN, f"You looked, and {call} happened. The run goes on as if it had said so itself."),
+        ("It did not run", ActionId.CALL_NOT_RUN, f"You looked, and {call} did not happen. Its step counts as failed."),
     ):
         question = confirmation(f"{label}?", text, label, "Not sure", danger=False)
         row.append(button(label, action_id, value, confirm=question))
-    return row
+    return [*row, kill_button(view.id, view.agent)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.blocks import bounds
 from bot.blocks.approval_card import ballot_value
+from bot.blocks.approval_parts import effect
 from bot.blocks.elements import line, rich, say, unparsed, word
 from bot.surface import CallbackId
 from core.ids import short
@@ -13,6 +14,7 @@ from core.runs.approval_views import ApprovalView
 from core.runs.commands.decide import MOST_REASON
 
 _BLOCK, _FIELD = "reason", "text"
+_LEAST_REASON = 3
 
 
 def deny_modal(approval: ApprovalView) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def deny_modal(approval: ApprovalView) -> dict[str, Any]:
         "private_metadata": json.dumps({"approval": approval_id, "action": action}),
         "blocks": [
             rich(
-                line(say(approval.sentence or approval.tool, bold=True, limit=400)),
+                line(word("Action: "), say(effect(approval), bold=True, limit=400)),
                 line(word(f"It will not be done in run {short(approval.run_id)}, and is not asked again there.")),
             ),
             {
@@ -38,7 +40,7 @@ def deny_modal(approval: ApprovalView) -> dict[str, Any]:
                     "type": "plain_text_input",
                     "action_id": _FIELD,
                     "multiline": True,
-                    "min_length": 3,
+                    "min_length": _LEAST_REASON,
                     "max_length": MOST_REASON,
                     "focus_on_load": True,
                 },
@@ -51,6 +53,8 @@ def read_reason(view: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """The reason of a submitted form, or what is wrong with it by block."""
     values = (view.get("state") or {}).get("values") or {}
     reason = str(((values.get(_BLOCK) or {}).get(_FIELD) or {}).get("value") or "").strip()
-    if len(reason) < 3:
+    if len(reason) < _LEAST_REASON:
         return "", {_BLOCK: "Please say why, in a few words."}
-    return reason[:MOST_REASON], {}
+    if len(reason) > MOST_REASON:
+        return "", {_BLOCK: f"Please say it in at most {MOST_REASON:,} characters; these are {len(reason):,}."}
+    return reason, {}

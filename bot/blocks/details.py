@@ -7,16 +7,20 @@ A snapshot, said so; opening it again shows the newest. The whole record, for ma
 from collections.abc import Sequence
 
 from bot.blocks import facts
+from bot.blocks.approval_parts import TITLES, digits, effect, votes
 from bot.blocks.bounds import VIEW_TITLE
 from bot.blocks.elements import Block, context, divider, line, moment, prose, quote, rich, say, unparsed, word
 from bot.blocks.words import count, duration
 from bot.surface import CallbackId
 from core.ids import short
+from core.runs.approval_views import ApprovalView
 from core.runs.views import ActionView, EventView, RunView
 
-_ACTIONS = 25
+_ACTIONS = 20
 _EVENTS = 15
-_FILES = 25
+_FILES = 20
+_APPROVALS = 5
+_VOTES = 3
 
 
 def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> Block:
@@ -43,6 +47,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
         facts.files(inputs, "Files it was given", _FILES),
         divider(),
         _actions(view),
+        *_approvals(view),
         _events(events),
         context(
             say(f"Took {duration(view.duration_ms)}; as of"), moment(now_ms), word("Open Details again for the newest.")
@@ -90,15 +95,44 @@ def _action(action: ActionView) -> Block:
     return line(*leaves)
 
 
+def _approvals(view: RunView) -> list[Block | None]:
+    """What was asked of whom and who decided, the newest questions last."""
+    if not view.approvals:
+        return []
+    hidden = max(len(view.approvals) - _APPROVALS, 0)
+    first = [word(count(len(view.approvals), "approval asked for", "approvals asked for"), bold=True)]
+    if hidden:
+        first.append(word(f", the last {_APPROVALS} of them"))
+    blocks: list[Block | None] = [rich(line(*first))]
+    for approval in view.approvals[hidden:]:
+        blocks.append(rich(line(*_approval(approval))))
+        blocks.append(votes(approval, {view.requester: view.requester_slack}, most=_VOTES))
+    return blocks
+
+
+def _approval(approval: ApprovalView) -> list[Block]:
+    have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
+    return [
+        word(f"{TITLES[approval.status][1]}: "),
+        say(effect(approval), limit=200),
+        word(f" · {have} · rule "),
+        say(approval.rule, limit=60),
+        word(" · action "),
+        say(digits(approval), code=True),
+        word(" · asked "),
+        moment(approval.asked_at_ms),
+    ]
+
+
 def _events(events: Sequence[EventView]) -> Block:
     if not events:
         return rich(line(word("No events.")))
     shown = events[-_EVENTS:]
     rows = [line(word(f"Last {count(len(shown), 'event')} of {events[-1].seq}", bold=True))]
     for event in shown:
-        leaves = [word(f"{event.seq} "), moment(event.at_ms, "{time_secs}"), word(" "), say(event.type, limit=80)]
+        leaves = [word(f"{event.seq} "), moment(event.at_ms, "{time_secs}"), word(" "), say(event.type, limit=60)]
         if event.to_state is not None:
             leaves += [word(" → "), say(event.to_state, limit=40)]
-        leaves += [word(" by "), say(event.actor, limit=80)]
+        leaves += [word(" by "), say(event.actor, limit=60)]
         rows.append(line(*leaves))
     return rich(*rows)

@@ -112,6 +112,11 @@ def exact(text: str) -> Block:
     return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
 
 
+def fixed(text: str, limit: int) -> Block:
+    """A foreign text in fixed width within a line, its blanks as they are; an empty text becomes a dash."""
+    return _text(plain(text, limit) or "–", code=True)
+
+
 def rich(*parts: Block) -> Block:
     """A rich text block out of lines and quotes; each line starts on a new row."""
     rows: list[Block] = []
@@ -122,9 +127,10 @@ def rich(*parts: Block) -> Block:
     return {"type": "rich_text", "elements": rows}
 
 
-def context(*leaves: Block) -> Block:
-    """Small print, up to ten pieces: texts stay unparsed, people and times become the tokens Slack has for them."""
-    return {"type": "context", "elements": [_small(leaf) for leaf in leaves[: bounds.CONTEXT_ELEMENTS]]}
+def context(*leaves: Block | None) -> Block:
+    """Small print, up to ten pieces, `None` left out: texts stay unparsed, people and times become Slack's tokens."""
+    pieces = [leaf for leaf in leaves if leaf is not None]
+    return {"type": "context", "elements": [_small(leaf) for leaf in pieces[: bounds.CONTEXT_ELEMENTS]]}
 
 
 def header(text: str) -> Block:

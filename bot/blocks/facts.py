@@ -3,8 +3,10 @@
 Each function takes the read model and returns rich text lines or context blocks; the cards put them together.
 """
 
+from bot.blocks.approval_parts import effect
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
 from bot.blocks.words import REASON_WORDS, badge, count, is_ended, money, size
+from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
 from core.record.states import RunState
@@ -15,6 +17,7 @@ TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓
 
 _PLAN_LINES = 24
 _FILE_LINES = 20
+_WAITING = 3
 
 
 def headline(view: RunView) -> Block:
@@ -87,16 +90,23 @@ def blocked(view: RunView) -> Block | None:
 
 
 def waiting(view: RunView) -> Block | None:
-    """What it waits to be approved, by how many, and until when."""
+    """What it waits to be approved, by whom and how many, and until when."""
     if view.state is not RunState.WAITING_FOR_APPROVAL:
         return None
     rows = []
-    for approval in view.approvals:
-        if approval.status in ("pending", "approved"):
-            have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
-            rows.append(line(word("Asks: ", bold=True), say(approval.sentence or approval.title, limit=300)))
-            rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+    for approval in [each for each in view.approvals if each.status in ("pending", "approved")][:_WAITING]:
+        have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
+        rows.append(line(word("Asks: ", bold=True), say(effect(approval), limit=300)))
+        rows.append(line(say(who_may(approval.approvers), limit=200)))
+        rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
     return rich(*rows) if rows else None
+
+
+def approvers_of(view: RunView, call_id: str) -> list[Block]:
+    """Who approved a call that was started, as mentions or names; empty if nobody was asked or it did not start."""
+    known = {view.requester: view.requester_slack}
+    used = next((each for each in view.approvals if each.action_id == call_id and each.status == "consumed"), None)
+    return [] if used is None else [principal(vote.voter, known) for vote in used.live]
 
 
 def outcome(view: RunView, limit: int) -> Block | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.blocks.approval_card import ballot_value
+from bot.blocks.approval_parts import effect
 from bot.blocks.elements import (
     Block,
     actions,
@@ -18,6 +19,8 @@ from bot.blocks.elements import (
     link,
     moment,
     person,
+    prose,
+    quote,
     rich,
     say,
     word,
@@ -26,8 +29,9 @@ from bot.blocks.lists import AgentLine, how_to_start, run_row
 from bot.blocks.run_card import kill_button
 from bot.blocks.words import count
 from bot.surface import ActionId
+from core.ids import short
 from core.record.states import TERMINAL
-from core.runs.approval_views import ApprovalView
+from core.runs.approval_views import ApprovalView, QuestionView
 from core.runs.views import RunLine
 
 _RUNS = 20
@@ -46,9 +50,17 @@ class Waiting:
     """Of its card."""
 
 
-def _question(each: Waiting) -> list[Block]:
+@dataclass(frozen=True)
+class Unanswered:
+    """A question of one of the reader's runs, which stands still until it is answered."""
+
+    question: QuestionView
+    agent: str
+
+
+def _decision(each: Waiting) -> list[Block | None]:
     approval = each.approval
-    first = line(say(approval.sentence or approval.tool, bold=True, limit=300))
+    first = line(word("Action: "), say(effect(approval), bold=True, limit=300))
     second = line(
         say(f"{each.agent}, for", limit=80), word(" "), person(each.requester_slack, each.requester),
         word(f" · {len(approval.live)} of {count(approval.quorum, 'approval')} · expires "),
@@ -59,7 +71,16 @@ def _question(each: Waiting) -> list[Block]:
         button("Details", ActionId.APPROVAL_DETAILS, ballot_value(approval)),
         button("Deny…", ActionId.APPROVAL_DENY, ballot_value(approval), danger=True),
     )
-    return [rich(first, second, *where), *([buttons] if buttons is not None else [])]
+    return [rich(first, second, *where), buttons]
+
+
+def _question(each: Unanswered) -> list[Block | None]:
+    run = word(f" (run {short(each.question.run_id)}) asks, since ")
+    first = line(say(each.agent, bold=True, limit=80), run, moment(each.question.asked_at_ms))
+    return [
+        rich(first, quote(prose(each.question.question, 500))),
+        actions(button("Answer…", ActionId.QUESTION_ANSWER, each.question.call_id, primary=True)),
+    ]
 
 
 def home(
@@ -68,6 +89,7 @@ def home(
     *,
     now_ms: int,
     waiting: Sequence[Waiting] = (),
+    questions: Sequence[Unanswered] = (),
 ) -> Block:
     """Build the view for `views.publish`.
 
@@ -76,14 +98,21 @@ def home(
         agents: What the reader may ask for.
         now_ms: When it was drawn.
         waiting: Questions the reader may decide, the longest waiting first.
+        questions: Questions of the reader's own runs, the longest waiting first.
     """
-    blocks: list[Block] = [header("Waiting on me")]
+    blocks: list[Block | None] = [header("Waiting on me")]
     if not waiting:
         blocks.append(rich(line(word("Nothing waits for your decision."))))
     for each in waiting[:_QUESTIONS]:
-        blocks += _question(each)
+        blocks += _decision(each)
     if len(waiting) > _QUESTIONS:
         blocks.append(context(word(f"… and {count(len(waiting) - _QUESTIONS, 'more question')}")))
+    if questions:
+        blocks += [divider(), header("My questions")]
+    for asked in questions[:_QUESTIONS]:
+        blocks += _question(asked)
+    if len(questions) > _QUESTIONS:
+        blocks.append(context(word(f"… and {count(len(questions) - _QUESTIONS, 'more question')}")))
     blocks += [divider(), header("My runs")]
     if not mine:
         blocks.append(rich(line(word("You have not asked for anything yet."))))
@@ -92,9 +121,8 @@ def home(
         row = [button("Details", ActionId.RUN_DETAILS, entry.id)]
         if entry.state not in TERMINAL:
             row.insert(0, kill_button(entry.id, entry.agent))
-        if (buttons := actions(*row)) is not None:
-            blocks.append(buttons)
+        blocks.append(actions(*row))
     if len(mine) > _RUNS:
         blocks.append(context(word(f"… and {count(len(mine) - _RUNS, 'older run')}")))
     blocks += [divider(), header("Start something"), how_to_start(agents), context(word("As of"), moment(now_ms))]
-    return {"type": "home", "blocks": blocks}
+    return {"type": "home", "blocks": [block for block in blocks if block is not None]}

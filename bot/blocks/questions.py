@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.blocks import bounds
-from bot.blocks.approval_card import Known
+from bot.blocks.approval_parts import Known
 from bot.blocks.elements import (
     Message,
     actions,
@@ -14,6 +14,7 @@ from bot.blocks.elements import (
     line,
     message,
     person,
+    principal,
     prose,
     quote,
     rich,
@@ -24,12 +25,21 @@ from bot.blocks.elements import (
 from bot.blocks.modals import MissingField, input_errors, inputs_modal, read_inputs
 from bot.surface import ActionId, CallbackId
 from core.ids import short
+from core.planners.definition import InputSpec
+from core.planners.inputs import NotAccepted, accept
 from core.runs.approval_views import QuestionView
 from core.runs.views import RunView
 
 
-def question_card(question: QuestionView, view: RunView, known: Known, *, now_ms: int) -> Message:
-    """Ask in the thread."""
+def question_card(
+    question: QuestionView, view: RunView, known: Known, *, now_ms: int, answered_by: str | None = None
+) -> Message:
+    """Ask in the thread.
+
+    Args:
+        now_ms: Wall clock; a question does not expire, so nothing depends on it.
+        answered_by: Principal who has answered; then there is nothing to click any more.
+    """
     first = line(
         emoji("question"),
         word(" "),
@@ -38,9 +48,14 @@ def question_card(question: QuestionView, view: RunView, known: Known, *, now_ms
         person(view.requester_slack, view.requester),
         word(":"),
     )
+    asked = rich(first, quote(prose(question.question, 2_000)))
+    if answered_by is not None:
+        names = {view.requester: view.requester_slack, **known}
+        done = rich(line(emoji("white_check_mark"), word(" Answered by "), principal(answered_by, names)))
+        return message(f"{view.agent} (run {short(view.id)}) got its answer", asked, done)
     return message(
         f"{view.agent} (run {short(view.id)}) has a question: {question.question}",
-        rich(first, quote(prose(question.question, 2_000))),
+        asked,
         actions(button("Answer…", ActionId.QUESTION_ANSWER, question.call_id, primary=True)),
     )
 
@@ -61,8 +76,15 @@ def read_answers(view: Mapping[str, Any], question: QuestionView) -> tuple[dict[
     """The answers of a submitted form by name, or what is wrong by block."""
     fields = _fields(question)
     submitted = read_inputs((view.get("state") or {}).get("values") or {}, fields)
-    if submitted.errors:
-        return {}, dict(input_errors(submitted.errors, fields)["errors"])
+    errors = dict(submitted.errors)
+    for name, value in submitted.values.items():
+        # The same check is made again where the answer counts; here it can still be said next to the field.
+        try:
+            accept(question.wanted[name], value)
+        except NotAccepted as error:
+            errors[name] = f"{error}."
+    if errors:
+        return {}, dict(input_errors(errors, fields)["errors"])
     return dict(submitted.values), {}
 
 
@@ -71,9 +93,17 @@ def _fields(question: QuestionView) -> list[MissingField]:
         MissingField(
             spec.name,
             "string" if spec.type == "decimal" else spec.type,
-            spec.description or f"Expects {spec.expects}.",
+            _hint(spec),
             spec.choices,
             spec.required,
         )
         for spec in question.wanted.values()
     ]
+
+
+def _hint(spec: InputSpec) -> str:
+    """The agent's words for the field, and what the field itself does not show."""
+    expects = f"Expects {spec.expects}."
+    if not spec.description:
+        return expects
+    return f"{spec.description} ({expects})" if spec.type in ("integer", "decimal") else spec.description

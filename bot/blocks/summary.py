@@ -10,8 +10,9 @@ from core.ids import short
 from core.record.states import CallStatus
 from core.runs.views import ActionView, RunView
 
-_OUTCOME = 2800
-_EFFECT_LINES = 20
+_OUTCOME = 2500
+_EFFECT_LINES = 12
+_APPROVERS = 3
 
 _EFFECT_WORDS = {
     CallStatus.SUCCEEDED: "done",
@@ -57,19 +58,21 @@ def _effects(view: RunView) -> Block | None:
     if not (changed := effects(view)):
         return None
     rows = [line(word("Effects outside this run", bold=True))]
-    rows += [
-        line(
-            word("• "),
-            say(call.tool, limit=80),
-            word(" in step "),
-            say(call.step, limit=80),
-            word(f": {_EFFECT_WORDS[call.status]}"),
-        )
-        for call in changed[:_EFFECT_LINES]
-    ]
+    rows += [line(*_effect(view, call)) for call in changed[:_EFFECT_LINES]]
     if len(changed) > _EFFECT_LINES:
         rows.append(line(word(f"… and {count(len(changed) - _EFFECT_LINES, 'more effect')}")))
     return rich(*rows)
+
+
+def _effect(view: RunView, call: ActionView) -> list[Block]:
+    leaves = [word("• "), say(call.tool, limit=60), word(" in step "), say(call.step, limit=60)]
+    leaves.append(word(f": {_EFFECT_WORDS[call.status]}"))
+    names = facts.approvers_of(view, call.id)
+    for number, name in enumerate(names[:_APPROVERS]):
+        leaves += [word(", " if number else "; approved by "), name]
+    if len(names) > _APPROVERS:
+        leaves.append(word(f" and {len(names) - _APPROVERS} more"))
+    return leaves
 
 
 def _figures(view: RunView) -> Block:

@@ -16,18 +16,22 @@ _SQL = "SELECT fence, killed_at FROM runs WHERE tenant = {} AND id = {}"
 
 
 def still_ours(database_url: str, tenant: str, run_id: str, fence: int) -> bool:
-    """Whether the run is under this fence and not stopped; blocks.
+    """Whether the run is under this fence and not stopped; blocks, at most about `WITHIN_S`.
+
+    Args:
+        database_url: As in the settings: `sqlite+aiosqlite:///FILE` with an absolute path, or
+            `postgresql+asyncpg://…`.
 
     Raises:
         Exception: The database does not answer; then nothing may be sent.
     """
     if database_url.startswith(_SQLITE):
-        found = _sqlite(database_url.removeprefix(_SQLITE), tenant, run_id)
+        found = _sqlite(database_url.removeprefix(_SQLITE).partition("?")[0], tenant, run_id)
     elif database_url.startswith(_POSTGRES):
         found = asyncio.run(_postgres(database_url.replace("+asyncpg", "", 1), tenant, run_id))
     else:
         raise ValueError(f"no database of ours: {urlsplit(database_url).scheme}")
-    return found is not None and found == (fence, None)
+    return found == (fence, None)
 
 
 def _sqlite(path: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:

@@ -4,28 +4,41 @@ A worker may be paused between the commit that starts a call and the sending of 
 sent by a process of its own, labelled with the fence it belongs to: it reads fence and stop right before it sends, and
 whoever takes the run over ends it by its label. Secrets come to it on its input, never as arguments, environment or
 files. What an effect does is in the modules of `EFFECTS`; they block, and know neither database nor run.
+
+What has to be made ready first, and changes nothing outside, is done before the look (`READY`), so that as little time
+as possible passes between looking and sending.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from core.execution.base import ProcessResult
     from core.tools.base import ToolContext, ToolResult
 
 EFFECTS: Mapping[str, str] = {
     "http": "core.tools.http_send:perform",
-    "git_mirror": "core.tools.git.send:mirror",
-    "git_look": "core.tools.git.send:look",
-    "git_push": "core.tools.git.send:push",
-    "git_delete": "core.tools.git.send:delete",
+    "git_mirror": "core.tools.git.fetching:mirror",
+    "git_look": "core.tools.git.fetching:look",
+    "git_review": "core.tools.git.reviewing:review",
+    "git_push": "core.tools.git.sending:push",
+    "git_push_undo": "core.tools.git.sending:delete",
 }
 """Every effect, and the function that performs it: `(args, secrets, idempotency_key, timeout_s) -> answer`."""
+
+READY: Mapping[str, str] = {
+    "git_push": "core.tools.git.sending:ready_to_push",
+    "git_push_undo": "core.tools.git.sending:ready_to_delete",
+}
+"""What is called before the look, in the same way; unless it answers `succeeded`, its answer is the effect's."""
 
 LOOKED = "looked\n"
 """What the child says once it has looked and before it sends: after this word, silence means that nobody knows."""
@@ -33,6 +46,9 @@ LOOKED = "looked\n"
 _ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from core.tools.effects import main; main()"
 _MARGIN_S = 2.0
+_ANSWER_BYTES = 4 << 20
+
+Perform = Callable[[Mapping[str, Any], Mapping[str, str], str, float], Mapping[str, Any]]
 
 
 async def run_effect(
@@ -43,9 +59,17 @@ async def run_effect(
     secrets: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> ToolResult:
-    """Perform an effect in a child of its own, and say how it ended."""
+    """Perform an effect in a child of its own, and say how it ended.
+
+    Args:
+        timeout_s: For all of it; the call's own by default. Two seconds later the child is ended.
+
+    Returns:
+        What the effect answered. Without an answer: `unknown` if the child had looked, else `failed-safe`.
+    """
     from core.execution.base import ExecutionError, Limits, ProcessSpec
     from core.tools.base import ToolResult
+    from core.tools.program import discard_files
 
     timeout_s = timeout_s or context.timeout_s
     label = context.label
@@ -60,7 +84,9 @@ async def run_effect(
             "tenant": label.tenant,
             "run_id": label.run_id,
             "fence": label.fence,
+            "environment": _database_environment(),
         },
+        "chaos": os.environ.get("CHAOS", ""),
     }
     spec = ProcessSpec(
         argv=(sys.executable, "-I", "-c", _BOOT, _ROOT),
@@ -74,30 +100,41 @@ async def run_effect(
             disk_bytes=2 << 30,
             file_bytes=1 << 30,
             processes=256,
-            keep_output_bytes=4 << 20,
+            keep_output_bytes=_ANSWER_BYTES,
         ),
     )
     try:
         result = await context.outside.environment.run(spec, kill=context.kill)
     except ExecutionError as error:
         return ToolResult("unknown", error=error.user_text)
+    discard_files(result)
+    return _result(result, timeout_s)
+
+
+def _result(result: ProcessResult, timeout_s: float) -> ToolResult:
+    from core.tools.base import ToolResult
+
     said = result.stdout.decode(errors="replace")
-    answer = _answer(said)
-    if answer is not None:
-        answered = ToolResult(**answer)
+    if (answer := _answer(said)) is not None:
         return ToolResult(
-            answered.status,
-            answered.out,
-            error=answered.error,
-            retry_after_s=answered.retry_after_s,
+            answer["status"],
+            answer.get("out") or {},
+            error=answer.get("error"),
+            retry_after_s=answer.get("retry_after_s"),
             processes_ended=result.processes_ended,
         )
-    if result.ended == "not-started" or not said.startswith(LOOKED):
-        why = "it was stopped before it began" if result.ended == "killed" else "it could not begin"
-        return ToolResult("failed-safe", error=why, processes_ended=result.processes_ended)
-    ends = {"killed": "it was stopped while it was under way", "timed-out": f"it took longer than {timeout_s:.0f} s"}
-    lost = ends.get(result.ended, "it ended without saying how")
-    return ToolResult("unknown", error=lost, processes_ended=result.processes_ended)
+    ends = {
+        "killed": "it was stopped",
+        "timed-out": f"it took longer than {timeout_s:.0f} s",
+        "limit": result.limit or "it needed too much",
+        "not-started": result.detail,
+    }
+    why = ends.get(result.ended, "it ended without saying how")
+    looked = result.ended != "not-started" and said.startswith(LOOKED)
+    when = "while it was under way" if looked else "before anything was sent"
+    return ToolResult(
+        "unknown" if looked else "failed-safe", error=f"{why} ({when})", processes_ended=result.processes_ended
+    )
 
 
 def _answer(said: str) -> dict[str, Any] | None:
@@ -111,25 +148,61 @@ def _answer(said: str) -> dict[str, Any] | None:
     return found if "status" in found else None
 
 
-def main() -> None:
-    """In the child: look, then perform what the request on the input says; the answer is the last line of output."""
-    from core.store.last_look import still_ours
+def _database_environment() -> dict[str, str]:
+    """What a PostgreSQL client may read besides the address: passwords, certificates and where they are."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG") or name == "HOME"}
 
+
+def main() -> None:
+    """In the child: make ready, look, then perform what the request on the input says.
+
+    The last line of its output is the answer.
+    """
+    from core.crashpoints import arm, crashpoint
+
+    began_s = time.monotonic()
     request = json.loads(sys.stdin.buffer.read())
-    module, _, name = EFFECTS[request["effect"]].partition(":")
-    perform = getattr(importlib.import_module(module), name)
-    look = request["look"]
-    try:
-        ours = still_ours(look["database_url"], look["tenant"], look["run_id"], look["fence"])
-    except Exception as error:
-        _say({"status": "failed-safe", "error": f"the last look before it was not possible ({type(error).__name__})"})
-        return
-    if not ours:
-        _say({"status": "failed-safe", "error": "the run was stopped or taken over before it began"})
+    arm(request["chaos"])
+    perform = _function(EFFECTS[request["effect"]])
+
+    def call(function: Perform) -> Mapping[str, Any]:
+        left_s = max(1.0, request["timeout_s"] - (time.monotonic() - began_s))
+        return function(request["args"], request["secrets"], request["idempotency_key"], left_s)
+
+    if request["effect"] in READY:
+        ready = call(_function(READY[request["effect"]]))
+        if ready["status"] != "succeeded":
+            _say(ready)
+            return
+    if (why_not := _looked(request["look"])) is not None:
+        _say({"status": "failed-safe", "error": why_not})
         return
     sys.stdout.write(LOOKED)
     sys.stdout.flush()
-    _say(perform(request["args"], request["secrets"], request["idempotency_key"], request["timeout_s"]))
+    crashpoint("CP14")
+    _say(call(perform))
+
+
+def _looked(look: Mapping[str, Any]) -> str | None:
+    """Why nothing may be sent, if so."""
+    from core.store.last_look import still_ours
+
+    before = dict(os.environ)
+    os.environ.update(look["environment"])
+    try:
+        ours = still_ours(look["database_url"], look["tenant"], look["run_id"], look["fence"])
+    except Exception as error:
+        return f"the last look before it was not possible ({type(error).__name__})"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return None if ours else "the run was stopped or taken over before it began"
+
+
+def _function(name: str) -> Perform:
+    module, _, function = name.partition(":")
+    found: Perform = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _say(answer: Mapping[str, Any]) -> None:

@@ -200,7 +200,12 @@ class Team:
             await self.act("views", user=user(by), view_id=view["id"], values={})
             return
         # The form offers nothing to somebody who may not decide, or not any more.
+        await self.put_away(view["id"], by)
         await self.forge(asks, by)
+
+    async def put_away(self, view_id: str, by: str) -> None:
+        """Close a modal, so that it is not in the way of whoever comes next."""
+        await self.act("views", user=user(by), view_id=view_id, values={}, close=True)
 
     async def forge(self, asks: Json, by: str) -> None:
         """Click Approve on a card that does not, or no longer, offer it."""
@@ -270,6 +275,7 @@ async def read_pages(team: Team, asks: Json, by: str) -> str:
         await team.act("views", user=user(by), view_id=shown["id"], values={}, action=action)
         shown = await team._turned(by, shown)
         texts.append(words(shown["view"]))
+    await team.put_away(shown["id"], by)
     return "\n".join(texts)
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from core.execution.labels import labelled
 from tests.acceptance.house import SOON_S, House, until
 from tests.acceptance.page.conftest import CHROMIUM_FLAGS, PHONE, Visit
-from tests.acceptance.team import DATA
+from tests.acceptance.team import DATA, OPS
+from tests.acceptance.test_checkup import branches, repository
 from tests.acceptance.test_story import CSV, MEAN_OF_VISITS
 from tests.skips import find_chromium, needs_chromium
+
+__all__ = ["repository"]
 
 pytestmark = needs_chromium
 
@@ -97,3 +101,43 @@ async def test_a_person_presses_kill_and_reads_that_it_is_confirmed(sqlite_house
         await expect(thread.get_by_role("button", name="Kill")).to_have_count(0)
         await expect(thread.get_by_test_id("only-you")).to_contain_text("Only visible to you")
     until(lambda: not labelled(run_id=run_id), "its processes to be gone")
+
+
+async def test_an_approver_reads_a_whole_push_on_a_phone_and_approves_it(sqlite_house: House, repository: Path) -> None:
+    before = branches(repository)
+    async with pages(sqlite_house) as visit:
+        page = await visit("requester", OPS)
+        asked = await ask(page, f"@banksman checkup {repository}")
+        await expect(asked).to_contain_text("Approval needed", timeout=_SOON_MS)
+
+        phone = await visit("approver", OPS, phone=True)
+        await phone.get_by_test_id("timeline").get_by_test_id("open-thread").last.click(timeout=_SOON_MS)
+        thread = phone.get_by_test_id("thread")
+        await expect(thread).to_contain_text("Approval needed", timeout=_SOON_MS)
+        await expect(thread.get_by_role("button", name="Approve", exact=True)).to_have_count(0)
+        await thread.get_by_role("button", name="Details: read all of it").last.click()
+        form = phone.get_by_role("dialog")
+        seen = ""
+        while True:
+            await expect(form).to_contain_text("exactly as it is stored", timeout=_SOON_MS)
+            seen += await form.inner_text()
+            for line in await form.locator("pre").all():
+                box = await line.bounding_box()
+                assert box is not None
+                assert box["x"] + box["width"] <= PHONE["viewport"]["width"]
+                assert await line.evaluate("pre => pre.scrollWidth <= pre.clientWidth + 1"), "nothing hides at the side"
+            following = form.get_by_role("button", name="Next page")
+            if not await following.count():
+                break
+            number = seen.count("exactly as it is stored")
+            await following.click()
+            await expect(form).to_contain_text(f"Page {number + 1} of", timeout=_SOON_MS)
+        for part in ("diff --git a/shop.py b/shop.py", "-def total(numbers):   ", "CHECKUP.md", str(repository)):
+            assert part in seen, part
+        await form.get_by_role("button", name="Approve").click()
+
+        await expect(thread).to_contain_text("Approved. It starts now", timeout=_SOON_MS)
+        await expect(asked).to_contain_text("Completed", timeout=_SOON_MS)
+        await expect(asked).to_contain_text("git_push in step push: done")
+        await expect(asked.get_by_role("button", name="Deny")).to_have_count(0)
+    assert 1 == len(set(branches(repository)) - set(before))

@@ -2,51 +2,30 @@
 
 Before anybody is asked the branch is resolved to a commit, the other side's default branch to its base, and everything
 between the two to the text people read: each commit with its author, message and whole patch. Nothing of the
-workspace's own repository is trusted: git makes a bundle of it in the sandbox, and from there on only a bare repository
-of ours is used, whose objects were checked. Right before the start all of that is derived again. What is pushed is the
+workspace's own repository is trusted: git packs its objects in the sandbox, and from there on only a bare repository of
+ours is used, where each of them was checked. Right before the start all of that is derived again. What is pushed is the
 commit by its id, and only to a branch that is not there yet.
 """
 
 import asyncio
 import re
-import subprocess
-from pathlib import Path
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
 from core.errors import RetryableError, TerminalError
-from core.tools import beneath
 from core.tools.base import Prepared, PreparedInput, ProbeAnswer, ToolContext, ToolResult
 from core.tools.effects import run_effect
-from core.tools.git.inside import git_inside, inside
-from core.tools.git.read import secret_for
-from core.tools.git.urls import Remote, check_branch, reachable, remote
-from core.tools.reach import credential_for
+from core.tools.git.inside import commit_inside, inside, pack_inside
+from core.tools.git.routes import route
+from core.tools.git.urls import check_branch
 from core.tools.registry import Arguments
 
-MOST_PATCH_BYTES = 200_000
-"""More than a person would read."""
-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_BUNDLE = ".banksman-push.bundle"
-_MOST_BUNDLE_BYTES = 500_000_000
-_OWN_S = 120.0
-_FORMAT = (
-    "commit %H%nparents %P%nAuthor: %an <%ae>%nDate: %ad%nCommitter: %cn <%ce>%nCommitDate: %cd%n%n%w(0,4,4)%B%w(0,0,0)"
-)
-_LOG = (
-    *("log", "--reverse", "--topo-order", "--no-color", "--no-decorate", "--date=iso-strict", "--patch", "--binary"),
-    *(
-        "--full-index",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-renames",
-        "--diff-merges=first-parent",
-        "--src-prefix=a/",
-    ),
-    *("--dst-prefix=b/", "--unified=3", "--no-indent-heuristic", "--diff-algorithm=myers", f"--format={_FORMAT}"),
-)
+_LEAST_S = 5.0
+"""Time a push needs at the very least; with less it is not begun."""
 
 
 class GitPushArguments(Arguments):
@@ -64,7 +43,7 @@ class GitPushArguments(Arguments):
     @field_validator("commit", "base")
     @classmethod
     def _is_a_commit(cls, commit: str | None) -> str | None:
-        if commit and not _COMMIT.fullmatch(commit):
+        if commit is not None and not _COMMIT.fullmatch(commit):
             raise ValueError("a commit is written in full: 40 hexadecimal digits")
         return commit
 
@@ -83,154 +62,93 @@ class GitPush:
     async def prepare(self, args: BaseModel, context: ToolContext) -> Prepared:
         """Resolve branch and base, and read everything that would be pushed. See `Preparing`."""
         assert isinstance(args, GitPushArguments)
-        found, at = await _reached(args, context)
-        bare = await _own_copy(args, context)
-        commit = await _commit_of(args, context, bare)
-        answer = await _looked(found, at, context, into=bare)
-        refs = answer["refs"]
-        taken = refs.get(f"refs/heads/{args.branch}")
-        if taken == commit:
+        way = await route(args.url, context)
+        commit = await _taken_out(args, context)
+        text = context.scratch / "changes.patch"
+        request = {**_request(args, context, way.given, commit), "text": str(text)}
+        found = _out(await run_effect(context, "git_review", request, secrets=way.secrets))
+        if found["taken"] == commit:
             raise TerminalError(f"the branch `{args.branch}` is there already, at this very commit")
-        if taken is not None:
-            raise TerminalError(f"the branch `{args.branch}` is there already; use another name")
-        base = answer["base"]
-        patch, count = await asyncio.to_thread(_patch, bare, base, commit)
-        plural = "s" if count != 1 else ""
+        if found["taken"] is not None:
+            raise TerminalError(f"the branch `{args.branch}` is there already, at another commit; use another name")
+        count = f"{found['commits']} commit{'' if found['commits'] == 1 else 's'}"
+        url, base = way.remote.url, found["base"]
         return Prepared(
-            args={"url": found.url, "path": args.path, "branch": args.branch, "commit": commit, "base": base},
-            sentence=f"Push {count} commit{plural} to the new branch {args.branch} of {found.url}",
-            inputs=(PreparedInput("changes.patch", patch, "text/x-diff"),),
-            network=(found.place,),
-            creds=_creds(found, context),
+            args={"url": url, "path": args.path, "branch": args.branch, "commit": commit, "base": base},
+            sentence=f"Push {count} to the new branch `{args.branch}` of {url}",
+            inputs=(PreparedInput("changes.patch", await asyncio.to_thread(text.read_bytes), "text/x-diff"),),
+            network=(way.remote.place,),
+            creds=way.creds,
         )
 
     async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
         assert isinstance(args, GitPushArguments)
         if args.commit is None:
             return ToolResult("failed", error="It was not found out which commit to push.")
-        found, at = await _reached(args, context)
-        bare = await _own_copy(args, context)
-        await _commit_of(args, context, bare)
-        request = {**at, "repository": str(bare), "branch": args.branch, "commit": args.commit}
-        return await run_effect(context, "git_push", request, secrets=secret_for(found, context))
+        began_s = time.monotonic()
+        way = await route(args.url, context)
+        commit = await _taken_out(args, context)
+        left_s = context.timeout_s - (time.monotonic() - began_s)
+        if left_s < _LEAST_S:
+            return ToolResult("failed-safe", error="there was no time left to push; give the step more")
+        request = {**_request(args, context, way.given, commit), "base": args.base}
+        return await run_effect(context, "git_push", request, secrets=way.secrets, timeout_s=left_s)
 
     async def probe(self, args: BaseModel, context: ToolContext) -> ProbeAnswer:
         """Ask the other side where the branch is. See `Probing`."""
         assert isinstance(args, GitPushArguments)
-        found, at = await _reached(args, context)
-        answer = await _looked(found, at, context, into=None)
-        there = answer["refs"].get(f"refs/heads/{args.branch}")
-        if there == args.commit:
-            return ProbeAnswer("happened", {"branch": args.branch, "commit": args.commit, "url": found.url})
+        way = await route(args.url, context)
+        request = {"route": dict(way.given), "branch": args.branch}
+        there = _out(await run_effect(context, "git_look", request, secrets=way.secrets))["taken"]
         if there is None:
             return ProbeAnswer("not-happened")
+        if there == args.commit:
+            return ProbeAnswer("happened", {"branch": args.branch, "commit": args.commit, "url": way.remote.url})
         return ProbeAnswer("cannot-tell", detail=f"the branch `{args.branch}` is there, at another commit")
 
 
-async def undo(args: GitPushArguments, context: ToolContext) -> ToolResult:
-    """Delete the pushed branch, if it still is where it was pushed to."""
-    found, at = await _reached(args, context)
-    bare = context.scratch / "empty.git"
-    await asyncio.to_thread(_own, "init", "--bare", "--quiet", "--template=", str(bare))
-    request = {**at, "repository": str(bare), "branch": args.branch, "commit": args.commit}
-    return await run_effect(context, "git_delete", request, secrets=secret_for(found, context))
+async def undo(args: GitPushArguments, out: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    """Delete the pushed branch, if it still is where it was pushed to.
+
+    Args:
+        args: Those the push ran with.
+        out: What it answered.
+    """
+    way = await route(args.url, context)
+    request = {
+        "route": dict(way.given),
+        "branch": args.branch,
+        "commit": out.get("commit", args.commit),
+        "repository": str(context.scratch / "empty.git"),
+    }
+    return await run_effect(context, "git_push_undo", request, secrets=way.secrets)
 
 
-async def _reached(args: GitPushArguments, context: ToolContext) -> tuple[Remote, dict[str, Any]]:
-    found = remote(args.url)
-    return found, await asyncio.to_thread(reachable, found, context.outside.reach, context.outside.private)
-
-
-async def _looked(found: Remote, at: dict[str, Any], context: ToolContext, *, into: Path | None) -> dict[str, Any]:
-    request = {**at, "into": None if into is None else str(into)}
-    answer = await run_effect(context, "git_look", request, secrets=secret_for(found, context))
-    match answer.status:
-        case "succeeded":
-            return dict(answer.out)
-        case "failed":
-            raise TerminalError(answer.error or "the repository cannot be looked at")
-        case _:
-            raise RetryableError(answer.error or "the repository does not answer")
-
-
-async def _own_copy(args: GitPushArguments, context: ToolContext) -> Path:
-    """A bare repository of ours with what the branch holds, checked; the workspace's is only read in the sandbox."""
-    branch = f"refs/heads/{args.branch}"
-    known = await git_inside(
-        context, "-C", args.path, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}", may_fail=True
-    )
-    if known is None:
-        raise TerminalError(f"there is no branch `{args.branch}` in `{args.path}` of the workspace")
-    target = f"{args.path}/{_BUNDLE}"
-    await git_inside(context, "-C", args.path, "bundle", "create", "--quiet", _BUNDLE, branch)
-    bundle, bare = context.scratch / "push.bundle", context.scratch / "push.git"
-    await asyncio.to_thread(_take, context.workspace, target, bundle)
-    await asyncio.to_thread(_own, "init", "--bare", "--quiet", "--template=", str(bare))
-    fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(bundle), f"+{branch}:refs/banksman/wanted")
-    await asyncio.to_thread(_own, "-C", str(bare), *fetch)
-    return bare
-
-
-def _take(workspace: Path, name: str, to: Path) -> None:
-    """Copy the bundle out of the workspace, following no link, and remove it there."""
-    beneath.copy_out(workspace, name, to, max_bytes=_MOST_BUNDLE_BYTES)
-    beneath.delete_file(workspace, name)
-
-
-async def _commit_of(args: GitPushArguments, context: ToolContext, bare: Path) -> str:
-    """The commit in our copy; it has to be the approved one, where one was approved."""
-    found = await asyncio.to_thread(_own, "-C", str(bare), "rev-parse", "refs/banksman/wanted^{commit}")
-    commit = found.decode().strip()
+async def _taken_out(args: GitPushArguments, context: ToolContext) -> str:
+    """Bring the branch's objects out of the workspace, unchecked yet, and return the commit it says it is at."""
+    commit = await commit_inside(context, args.path, args.branch)
     if args.commit is not None and commit != args.commit:
         raise TerminalError(f"the branch `{args.branch}` has moved since: it is at {commit[:12]}")
+    await pack_inside(context, args.path, commit, context.scratch / "push.pack")
     return commit
 
 
-def _patch(bare: Path, base: str | None, commit: str) -> tuple[bytes, int]:
-    """Every commit that would be pushed, in full, and how many."""
-    span = [commit] if base is None else [f"{base}..{commit}"]
-    count = int(_own("-C", str(bare), "rev-list", "--count", *span).decode())
-    if count == 0:
-        raise TerminalError("there is nothing to push: the other side has all of it")
-    patch = _own("-C", str(bare), *_LOG, *span)
-    if len(patch) > MOST_PATCH_BYTES:
-        raise TerminalError(
-            f"what would be pushed is {len(patch):,} bytes to read, and at most {MOST_PATCH_BYTES:,} are asked about; "
-            "push it in parts"
-        )
-    return patch, count
-
-
-def _own(*arguments: str) -> bytes:
-    """Run git on a bare repository of ours; blocks."""
-    settings = ("core.hooksPath=/dev/null", "fetch.fsckObjects=true", "transfer.fsckObjects=true", "gc.auto=0")
-    attributes = ("core.attributesFile=/dev/null", "protocol.allow=never", "protocol.file.allow=always")
-    options = [part for setting in (*settings, *attributes) for part in ("-c", setting)]
-    environment = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_ATTR_NOSYSTEM": "1",
+def _request(args: GitPushArguments, context: ToolContext, given: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    return {
+        "route": dict(given),
+        "branch": args.branch,
+        "commit": commit,
+        "pack": str(context.scratch / "push.pack"),
+        "repository": str(context.scratch / "push.git"),
     }
-    done = subprocess.run(
-        ["git", *options, *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_OWN_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        last = said[-1][:300] if said else "git said nothing"
-        raise TerminalError(f"what the workspace holds is no branch that can be pushed: {last}")
-    return done.stdout
 
 
-def _creds(found: Remote, context: ToolContext) -> tuple[dict[str, str], ...]:
-    secret_for(found, context)  # what is missing is said before anybody is asked
-    credential = credential_for(context.outside.reach, found.host) if found.scheme == "https" else None
-    return () if credential is None else ({"ref": credential.secret, "host": found.host},)
+def _out(found: ToolResult) -> dict[str, Any]:
+    """What a look answered; it changes nothing, so whatever else happened to it can be tried again."""
+    match found.status:
+        case "succeeded":
+            return dict(found.out)
+        case "failed":
+            raise TerminalError(found.error or "the repository cannot be looked at")
+        case _:
+            raise RetryableError(found.error or "the repository does not answer")

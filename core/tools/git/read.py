@@ -4,24 +4,25 @@ The address is cloned outside the sandbox into a bare repository of ours, which 
 sandbox makes the working copy, so that a link somebody planted in the workspace leads nowhere.
 """
 
-import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from core.errors import TerminalError
-from core.secrets import SecretRef
+from core.errors import BanksmanError, TerminalError
+from core.tools import beneath
 from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
-from core.tools.git.inside import git_inside, inside
-from core.tools.git.urls import Remote, reachable, remote
-from core.tools.program import discard_files, run_program
-from core.tools.reach import credential_for
+from core.tools.git.inside import git_inside, inside, program_inside
+from core.tools.git.routes import route
 from core.tools.registry import Arguments
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}")
+_MOST_ENTRIES = 100_000
+_MARK = "banksman.call"
+"""In a clone's configuration: the call that made it, which may replace it."""
 
 
 class GitReadArguments(Arguments):
@@ -38,7 +39,7 @@ class GitReadArguments(Arguments):
     @classmethod
     def _is_a_ref(cls, ref: str | None) -> str | None:
         if ref is not None and (not _REF.fullmatch(ref) or ".." in ref):
-            raise ValueError("a branch, a tag, or a commit in full")
+            raise ValueError("a branch, a tag, or a commit in full is expected")
         return ref
 
 
@@ -54,75 +55,49 @@ class GitRead:
 
     async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
         assert isinstance(args, GitReadArguments)
-        found = remote(args.url)
-        at = await asyncio.to_thread(reachable, found, context.outside.reach, context.outside.private)
+        way = await route(args.url, context)
         mirror = context.scratch / "mirror.git"
-        request = {**at, "target": str(mirror), "depth": args.depth}
-        cloned = await run_effect(context, "git_mirror", request, secrets=secret_for(found, context))
+        request = {"route": dict(way.given), "target": str(mirror), "ref": args.ref, "depth": args.depth}
+        cloned = await run_effect(context, "git_mirror", request, secrets=way.secrets)
         if cloned.status != "succeeded":
-            status = "failed-safe" if cloned.status == "unknown" else cloned.status
-            return ToolResult(status, error=cloned.error, processes_ended=cloned.processes_ended)
-        # A clone that was cut off before may lie there; inside the workspace it is the run's own to remove.
-        await _removed(context, args.path)
-        head = await _head(context, args, mirror)
-        await git_inside(context, "-C", args.path, "remote", "set-url", "origin", found.url)
-        return ToolResult("succeeded", {**head, "path": args.path, "url": found.url})
+            # It only reads, so nothing can have happened.
+            return replace(cloned, status="failed" if cloned.status == "failed" else "failed-safe")
+        found = dict(cloned.out)
+        await _place(context, args.path, mirror, way.remote.url, found)
+        found.pop("tag")
+        return ToolResult("succeeded", {**found, "path": args.path, "url": way.remote.url})
 
 
-async def _head(context: ToolContext, args: GitReadArguments, mirror: Path) -> dict[str, object]:
-    source = f"file://{mirror}"
-    clone = ("clone", "--quiet", "--no-hardlinks", "--template=", "--", source, args.path)
-    await git_inside(context, "-c", "protocol.file.allow=always", *clone, readable=[mirror])
-    default = await git_inside(context, "-C", args.path, "symbolic-ref", "--quiet", "--short", "HEAD", may_fail=True)
-    if args.ref is not None:
-        await _check_out(context, args.path, args.ref)
-    commit = await git_inside(
-        context, "-C", args.path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", may_fail=True
-    )
-    if commit is None:
-        raise TerminalError("the repository has no commits yet")
-    branch = await git_inside(context, "-C", args.path, "symbolic-ref", "--quiet", "--short", "HEAD", may_fail=True)
-    files = await git_inside(context, "-C", args.path, "ls-files")
-    return {
-        "commit": commit.strip(),
-        "branch": (branch or "").strip(),
-        "default_branch": (default or "").strip(),
-        "files": len((files or "").splitlines()),
-    }
+async def _place(context: ToolContext, path: str, mirror: Path, url: str, found: dict[str, Any]) -> None:
+    """Make the working copy under a name of its own, and move it where it is wanted once it is whole."""
+    part = f".clone-{context.label.call_id}"
+    await program_inside(context, "rm", "-rf", "--", part)
+    named = found["branch"] or found["tag"]
+    how = ("--branch", named) if named else ("--no-checkout",)
+    mark = ("--config", f"{_MARK}={context.label.call_id}")
+    clone = ("clone", "--quiet", "--no-hardlinks", "--template=", *mark, *how, "--", f"file://{mirror}", part)
+    try:
+        await git_inside(context, "-c", "protocol.file.allow=always", *clone, readable=[mirror])
+        await git_inside(context, "-C", part, "remote", "set-url", "origin", url)
+        if not named:
+            await git_inside(context, "-C", part, "checkout", "--quiet", "--detach", found["commit"])
+        await _make_room(context, path)
+        await program_inside(context, "mv", "--", part, path)
+    except BanksmanError:
+        await program_inside(context, "rm", "-rf", "--", part)
+        raise
 
 
-async def _check_out(context: ToolContext, path: str, ref: str) -> None:
-    if _COMMIT.fullmatch(ref):
-        candidates = [(ref, ["--detach", ref])]
-    else:
-        candidates = [
-            (f"refs/remotes/origin/{ref}", ["-B", ref, "--no-track", f"refs/remotes/origin/{ref}"]),
-            (f"refs/tags/{ref}", ["--detach", f"refs/tags/{ref}"]),
-        ]
-    for name, how in candidates:
-        known = await git_inside(
-            context, "-C", path, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", may_fail=True
-        )
-        if known is not None:
-            await git_inside(context, "-C", path, "checkout", "--quiet", *how)
-            return
-    raise TerminalError(f"the repository has no branch, tag or commit `{ref}`")
-
-
-async def _removed(context: ToolContext, path: str) -> None:
-    """Remove what an earlier attempt left at a path, in the sandbox."""
-    result = await run_program(context, ("rm", "-rf", "--", path))
-    if not isinstance(result, ToolResult):
-        discard_files(result)
-
-
-def secret_for(found: Remote, context: ToolContext) -> dict[str, str]:
-    """The secret for an address, by the operator's word; raises `MissingSecret`."""
-    outside = context.outside
-    credential = credential_for(outside.reach, found.host) if found.scheme == "https" else None
-    if credential is None:
-        return {}
-    where = outside.secret_refs.get(credential.secret)
-    if where is None:
-        where = SecretRef.parse(credential.secret, "")
-    return {"secret": outside.secrets.resolve(where).get_secret_value()}
+async def _make_room(context: ToolContext, path: str) -> None:
+    """Remove what an earlier attempt of this call left at the path, and nothing else."""
+    parent = path.rpartition("/")[0]
+    if parent:
+        await program_inside(context, "mkdir", "-p", "--", parent)
+    there, _ = beneath.list_entries(context.workspace, parent, recursive=False, max_entries=_MOST_ENTRIES)
+    if all(entry.path != path for entry in there):
+        return
+    config = f"{path}/.git/config"
+    made_by = await git_inside(context, "config", "--file", config, "--get", _MARK, may_fail=True)
+    if (made_by or "").strip() != context.label.call_id:
+        raise TerminalError(f"there is something at {beneath.shown(path)} of the workspace already; use another path")
+    await program_inside(context, "rm", "-rf", "--", path)

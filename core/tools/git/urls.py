@@ -1,36 +1,46 @@
-"""Addresses of repositories: https, ssh, and paths of this machine; everything else is refused with a sentence."""
+"""Addresses of repositories: https, ssh, and paths of this machine; everything else is refused with a sentence.
+
+Pure: nothing is looked up. What an address leads to, and whether a tool may go there, is in `routes`.
+"""
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
 
 from core.errors import TerminalError
-from core.tools.reach import Reach, check_host, check_path, credential_for
+from core.tools.reach import host_name
 
-_SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(?!/)([^\s:][^\s]*)")
-_USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_BRANCH_PARTS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+Scheme = Literal["https", "ssh", "file"]
+
+_SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(.+)")
+_USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,63}")
+_PATH = re.compile(r"[A-Za-z0-9._~!$'()*+,;=:@%/-]+")
+_BRANCH_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _MOST = 2_000
 _PORTS = {"https": 443, "ssh": 22}
+_FORMS = "Write https://…, ssh://…, git@host:path, or an absolute path of this machine."
 
 
 @dataclass(frozen=True)
 class Remote:
     """An address that may be used."""
 
-    scheme: Literal["https", "ssh", "file"]
+    scheme: Scheme
     url: str
-    """In the one form git gets."""
+    """In the one form in which it is approved and git gets it."""
     host: str = ""
+    """In the form of `reach.host_name`; empty for a path."""
     port: int = 0
     path: str = ""
+    """Of this machine; empty for a host."""
 
     @property
     def place(self) -> str:
         """Where it connects to, for the envelope."""
-        return f"file:{self.path}" if self.scheme == "file" else f"{self.host}:{self.port}"
+        if self.scheme == "file":
+            return f"file:{self.path}"
+        return f"{_bracketed(self.host)}:{self.port}"
 
 
 def remote(text: str) -> Remote:
@@ -39,74 +49,87 @@ def remote(text: str) -> Remote:
     Raises:
         TerminalError: it is none, or one that is not used; with the remedy.
     """
-    if not text or len(text) > _MOST or any(ord(char) < 33 or ord(char) == 127 for char in text):
-        raise TerminalError("A repository's address is one word, without spaces or control characters.")
-    if text.startswith("-") or "::" in text:
-        raise TerminalError(f"{text[:80]!r} is not the address of a repository.")
+    if not text or len(text) > _MOST:
+        raise TerminalError(f"A repository's address has 1 to {_MOST:,} characters. {_FORMS}")
+    if not text.isprintable() or text != text.strip():
+        raise TerminalError("A repository's address is one line, without control characters or blanks at its ends.")
+    if text.startswith("-") or "::" in text.partition("/")[0]:
+        raise TerminalError(f"{text[:80]!r} is not the address of a repository. {_FORMS}")
     if text.startswith("/"):
-        return Remote("file", f"file://{text}", path=text)
+        return local(text)
     if "://" in text:
         return _url(text)
-    found = _SCP.fullmatch(text)
-    if found:
+    if found := _SCP.fullmatch(text):
         user, host, path = found.groups()
-        if path.startswith("-"):
-            raise TerminalError("A repository's path does not begin with a dash.")
+        _check_path(path)
+        if user is not None and not _USER.fullmatch(user):
+            raise TerminalError("The user in this address is not one.")
+        name = host_name(host)
         at = f"{user}@" if user else ""
-        return Remote("ssh", f"ssh://{at}{host}/{path}", host.lower(), 22, f"/{path}")
-    raise TerminalError(
-        f"{text[:80]!r} is not the address of a repository. "
-        "Write https://…, ssh://…, git@host:path, or an absolute path."
-    )
+        return Remote("ssh", f"{at}{name}:{path}", name, _PORTS["ssh"])
+    raise TerminalError(f"{text[:80]!r} is not the address of a repository. {_FORMS}")
+
+
+def local(path: str) -> Remote:
+    """The address of a path of this machine.
+
+    Raises:
+        TerminalError: it leads up.
+    """
+    if ".." in path.split("/"):
+        raise TerminalError("A repository's path does not lead up (`..`); write where it is.")
+    # git decodes what it gets as an address: a percent sign in a path has to be written as one.
+    return Remote("file", f"file://{quote(path)}", path=path)
 
 
 def _url(text: str) -> Remote:
     try:
         parts = urlsplit(text)
-        port, host = parts.port, (parts.hostname or "").lower()
+        port, host = parts.port, parts.hostname or ""
     except ValueError:
-        raise TerminalError(f"{text[:80]!r} is not an address.") from None
-    if parts.query or parts.fragment:
+        raise TerminalError(f"{text[:80]!r} is not an address. {_FORMS}") from None
+    scheme = parts.scheme.lower()
+    if "?" in text or "#" in text:
         raise TerminalError("A repository's address has no ? and no #.")
-    match parts.scheme.lower():
+    if parts.password is not None or (scheme == "https" and parts.username is not None):
+        raise TerminalError(
+            "Names and passwords do not belong in an address; the operator gives the tool `credentials` for the host."
+        )
+    match scheme:
         case "file" if not parts.netloc and parts.path.startswith("/"):
-            return Remote("file", f"file://{parts.path}", path=parts.path)
-        case "https" if parts.username is None and parts.password is None and host:
-            port = port or _PORTS["https"]
-            shown = f":{port}" if port != _PORTS["https"] else ""
-            return Remote("https", f"https://{host}{shown}{parts.path}", host, port, parts.path)
-        case "https":
-            raise TerminalError("Names and passwords do not belong in an address; the operator gives `credentials`.")
-        case "ssh" if host and parts.password is None and not host.startswith("-"):
-            if parts.username is not None and not _USER.fullmatch(parts.username):
+            path = unquote(parts.path)
+            if not path.isprintable():
+                raise TerminalError("A repository's path has no control characters.")
+            return local(path)
+        case "file":
+            raise TerminalError("A path of this machine is written `/srv/git/shop.git` or `file:///srv/git/shop.git`.")
+        case "https" | "ssh" if host:
+            _check_path(parts.path)
+            user = parts.username
+            if user is not None and not _USER.fullmatch(user):
                 raise TerminalError("The user in this address is not one.")
-            port = port or _PORTS["ssh"]
-            at = f"{parts.username}@" if parts.username else ""
-            return Remote("ssh", f"ssh://{at}{host}:{port}{parts.path}", host, port, parts.path)
-        case scheme:
-            raise TerminalError(
-                f"Repositories are reached by https, ssh or a path of this machine, not by {scheme[:20]}."
-            )
+            name = host_name(host)
+            number = _PORTS[scheme] if port is None else port
+            shown = "" if number == _PORTS[scheme] else f":{number}"
+            at = f"{user}@" if user else ""
+            return Remote(scheme, f"{scheme}://{at}{_bracketed(name)}{shown}{parts.path}", name, number)
+    raise TerminalError(
+        f"Repositories are reached by https, ssh or a path of this machine, not by {scheme[:20]!r}. {_FORMS}"
+    )
 
 
-def reachable(found: Remote, reach: Reach, private: tuple[Path, ...]) -> dict[str, Any]:
-    """Check that a tool may go there; blocks, for it looks the host up.
+def _check_path(path: str) -> None:
+    """Check the path on another host."""
+    if not path.strip("/"):
+        raise TerminalError(f"The address names a host and no repository on it. {_FORMS}")
+    if not _PATH.fullmatch(path) or not unquote(path).isprintable():
+        raise TerminalError("The path in this address has characters that are not used there; write them as %20.")
+    if path.startswith("-") or ".." in unquote(path).split("/"):
+        raise TerminalError("A repository's path does not begin with a dash and does not lead up (`..`).")
 
-    Returns:
-        What the child needs: `url`, `scheme`, and the checked address to connect to.
 
-    Raises:
-        OutOfReach: it may not; with the line of banksman.yml that would let it.
-        RetryableError: the name cannot be looked up right now.
-    """
-    if found.scheme == "file":
-        path = check_path(reach, found.path, private=private)
-        return {"url": f"file://{path}", "scheme": "file"}
-    addresses = check_host(reach, found.host, found.port)
-    credential = credential_for(reach, found.host)
-    pinned = f"{found.host}:{found.port}:{','.join(addresses)}"
-    user = None if credential is None else credential.user or "x-access-token"
-    return {"url": found.url, "scheme": found.scheme, "resolve": pinned, "user": user}
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def check_branch(name: str) -> str:
@@ -116,9 +139,7 @@ def check_branch(name: str) -> str:
         ValueError: with the reason, for an argument's complaint.
     """
     parts = name.split("/")
-    good = all(
-        _BRANCH_PARTS.fullmatch(part) and not part.endswith((".lock", ".")) and ".." not in part for part in parts
-    )
-    if not good or len(name) > 200 or name.startswith("refs/"):
+    good = all(_BRANCH_PART.fullmatch(part) and not part.endswith((".lock", ".")) for part in parts)
+    if not good or ".." in name or len(name) > 200 or parts[0] in ("refs", "HEAD"):
         raise ValueError("a branch is written like `fix/typo`: letters, digits, dots, dashes and slashes")
     return name

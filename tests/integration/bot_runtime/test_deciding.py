@@ -128,6 +128,41 @@ async def test_approvers_are_told_where_to_decide(house: House, team: Team, read
         assert not has_button(message, "Approve")
 
 
+async def test_approvers_are_reminded_while_it_is_undecided_and_not_after(
+    house: House, team: Team, ready: Ready
+) -> None:
+    run_id = await ready()
+    await asks(house, run_id)
+    card = await question(team)
+    assert [] == await team.heard("% of the time is over")
+    await due(house, ":50")
+    await team.hears("50 % of the time is over")
+    assert 2 == len(await poll(lambda: _both(team), "both reminders"))
+
+    await team.click(card, "approval_approve", user=APPROVER)
+    await team.hears("Approved. It starts now", user=APPROVER)
+    await due(house, ":90")
+
+    async def none_left() -> bool:
+        async with house.database.read() as connection:
+            sql = "SELECT count(*) FROM outbox WHERE kind = 'slack.reminder' AND sent_at IS NULL"
+            return (await connection.exec_driver_sql(sql)).scalar_one() == 0
+
+    await poll(none_left, "the second reminder to be looked at")
+    assert [] == await team.heard("90 % of the time is over")
+
+
+async def due(house: House, key: str) -> None:
+    """Let the reminder come now."""
+    async with house.database.begin() as connection:
+        await connection.exec_driver_sql(f"UPDATE outbox SET due_at = 1 WHERE dedupe_key LIKE 'reminder:%{key}'")
+
+
+async def _both(team: Team) -> list[Json] | None:
+    found = await team.heard("50 % of the time is over")
+    return found if len(found) == 2 else None
+
+
 async def test_who_may_not_decide_gets_a_private_sentence_and_nothing_counts(
     house: House, team: Team, ready: Ready
 ) -> None:

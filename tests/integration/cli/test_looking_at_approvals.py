@@ -59,10 +59,9 @@ def test_what_waits_longest_comes_first_and_what_is_decided_is_gone(team: Comman
     assert [first.approval_id, second.approval_id] == [each["id"] for each in found]
     assert [1, 0] == [len(each["votes"]) for each in found]
     assert ("checkup", "requester", 2) == (found[0]["agent"], found[0]["requester"], found[0]["quorum"])
-    assert 3 == len(lines)
-    cells = (first.approval_id, first.run_id, "Push one commit to checkup/1.", "compensable", "1 of 2", "role approver")
-    assert all(cell in lines[1] for cell in cells), lines[1]
-    assert "22 h 00 min" in lines[1] or "21 h 59 min" in lines[1]
+    shown = [line.split()[0] for line in lines if line.startswith("apr_")]
+    assert [first.approval_id, second.approval_id] == shown, "ids stay whole however narrow the terminal is"
+    assert all(word in " ".join(lines) for word in ("compensable", "1 of 2", "0 of 2", "Push"))
     assert [first.approval_id] == [each["id"] for each in team("pending", "--limit", "1", "--json", code=0).json]
 
 

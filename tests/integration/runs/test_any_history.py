@@ -287,6 +287,8 @@ class Histories(RuleBasedStateMachine):
             recovery = recover(call, now_ms=by.now_ms, most_attempts=4)
             if recovery.do == "repeat":
                 return steps.start_again(run, call, why=recovery.why, stamp=by)
+            if recovery.do == "probe":
+                return self.probed(run, call, by, data)
             return steps.end_call(run, call, CallEnd(recovery.do, {}, error=recovery.why), by)
         if call is not None:
             change = steps.end_call(run, call, data.draw(ENDS), by)
@@ -300,6 +302,18 @@ class Histories(RuleBasedStateMachine):
         if between.run.state == "planning" and data.draw(st.booleans()):
             return merged(change, self.turn(between, by, data))
         return change
+
+    def probed(self, run: Snapshot, call: CallRow, by: Stamp, data: st.DataObject) -> RunChange:
+        """What a probe may find out about a call that was cut off."""
+        match data.draw(st.sampled_from(["happened", "not-happened", "cannot-tell", "in-progress"])):
+            case "happened":
+                return steps.end_call(run, call, CallEnd("succeeded", {}, resolved_by="probe"), by)
+            case "not-happened":
+                return steps.start_again(run, call, why="it did not happen", stamp=by)
+            case "cannot-tell":
+                return steps.end_call(run, call, CallEnd("unknown", {}, error="nobody can tell"), by)
+            case _:
+                return steps.try_later(run, by, due_at=by.now_ms + 2_000)
 
     def turn(self, run: Snapshot, by: Stamp, data: st.DataObject) -> RunChange:
         if data.draw(st.integers(0, 9)) == 9:

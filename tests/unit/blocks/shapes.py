@@ -10,6 +10,8 @@ from typing import Any
 import jsonschema
 from slack_sdk.models.blocks import Block
 
+from bot.surface import ActionId, CallbackId
+
 TEXT = {"type": "string", "minLength": 1, "maxLength": 3000}
 
 
@@ -43,6 +45,7 @@ _LEAF = {
                 "fallback": TEXT,
             }
         ),
+        _object({"type": {"const": "link"}, "url": {"type": "string", "pattern": "^https://"}, "text": TEXT}),
     ]
 }
 _PART = _object(
@@ -51,23 +54,55 @@ _PART = _object(
         "elements": {"type": "array", "minItems": 1, "items": _LEAF},
     }
 )
-_CONFIRM = _object(
-    {"title": _text(100), "text": _text(300), "confirm": _text(30), "deny": _text(30), "style": {"const": "danger"}}
-)
-_BUTTON = _object(
+_EXACT = _object(
     {
-        "type": {"const": "button"},
-        "action_id": {"enum": ["run_kill", "run_details"]},
-        "text": _text(75),
-        "value": {"type": "string", "pattern": "^run_[0-9a-z]{26}$"},
-    },
-    {"style": {"const": "danger"}, "confirm": _CONFIRM},
+        "type": {"const": "rich_text_preformatted"},
+        "elements": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": _object({"type": {"const": "text"}, "text": TEXT}),
+        },
+    }
 )
+_BOLDLY = {"enum": ["danger", "primary"]}
+_CONFIRM = _object({"title": _text(100), "text": _text(300), "confirm": _text(30), "deny": _text(30), "style": _BOLDLY})
+_RUN_ID, _APPROVAL = "run_[0-9a-z]{26}", "apr_[0-9a-z]{26}:[0-9a-f]{16}"
+VALUES = {
+    ActionId.RUN_KILL: _RUN_ID,
+    ActionId.RUN_DETAILS: _RUN_ID,
+    ActionId.RUN_INPUTS: ".{1,2000}",
+    ActionId.APPROVAL_AGAIN: _RUN_ID,
+    ActionId.QUESTION_ANSWER: "call_.{1,60}",
+    ActionId.CALL_RAN: f"{_RUN_ID}:.{{0,1900}}",
+    ActionId.CALL_NOT_RUN: f"{_RUN_ID}:.{{0,1900}}",
+}
+"""What the value of a button looks like; of all others it is a question's id and the beginning of a digest."""
+
+
+def _button(action_id: str) -> dict[str, Any]:
+    return _object(
+        {
+            "type": {"const": "button"},
+            "action_id": {"const": action_id},
+            "text": _text(75),
+            "value": {"type": "string", "pattern": f"^{VALUES.get(ActionId(action_id), _APPROVAL)}$"},
+        },
+        {"style": _BOLDLY, "confirm": _CONFIRM},
+    )
+
+
+_BUTTON = {"oneOf": [_button(action_id.value) for action_id in ActionId]}
 _BLOCK = {
     "oneOf": [
         _object({"type": {"const": "header"}, "text": _text(150)}),
         _object({"type": {"const": "divider"}}),
-        _object({"type": {"const": "rich_text"}, "elements": {"type": "array", "minItems": 1, "items": _PART}}),
+        _object(
+            {
+                "type": {"const": "rich_text"},
+                "elements": {"type": "array", "minItems": 1, "items": {"oneOf": [_PART, _EXACT]}},
+            }
+        ),
         _object(
             {
                 "type": {"const": "context"},
@@ -100,7 +135,13 @@ _INPUT = _object(
             "oneOf": [
                 _object(
                     {"type": {"const": "plain_text_input"}} | _ACTION,
-                    {"max_length": {"type": "integer", "maximum": 3000}, "initial_value": TEXT},
+                    {
+                        "max_length": {"type": "integer", "maximum": 3000},
+                        "min_length": {"type": "integer", "minimum": 0, "maximum": 3000},
+                        "multiline": {"type": "boolean"},
+                        "focus_on_load": {"type": "boolean"},
+                        "initial_value": TEXT,
+                    },
                 ),
                 _object(
                     {"type": {"const": "number_input"}, "is_decimal_allowed": {"const": False}} | _ACTION,
@@ -121,7 +162,7 @@ _MODAL = jsonschema.Draft202012Validator(
     _object(
         {
             "type": {"const": "modal"},
-            "callback_id": {"enum": ["run_inputs", "run_details_view"]},
+            "callback_id": {"enum": [each.value for each in CallbackId]},
             "title": _text(24),
             "close": _text(24),
             "private_metadata": {"type": "string", "maxLength": 3000},
@@ -176,3 +217,8 @@ def shown(value: Any) -> str:
 def buttons(value: Any) -> list[str]:
     """The labels of all buttons, in order."""
     return [str(leaf["text"]["text"]) for leaf in leaves(value, "button")]
+
+
+def boxes(value: Any) -> str:
+    """What stands in fixed width of its own: the exact text, joined."""
+    return "".join(part["elements"][0]["text"] for part in leaves(value, "rich_text_preformatted"))
