@@ -4,7 +4,6 @@ For the child that performs an effect: quick to load, one question, one answer, 
 look was before it started the child; this one is right before anything is sent.
 """
 
-import asyncio
 import sqlite3
 from urllib.parse import quote, urlsplit
 
@@ -28,7 +27,7 @@ def still_ours(database_url: str, tenant: str, run_id: str, fence: int) -> bool:
     if database_url.startswith(_SQLITE):
         found = _sqlite(database_url.removeprefix(_SQLITE).partition("?")[0], tenant, run_id)
     elif database_url.startswith(_POSTGRES):
-        found = asyncio.run(_postgres(database_url.replace("+asyncpg", "", 1), tenant, run_id))
+        found = _postgres(database_url.replace("+asyncpg", "", 1), tenant, run_id)
     else:
         raise ValueError(f"no database of ours: {urlsplit(database_url).scheme}")
     return found == (fence, None)
@@ -43,13 +42,18 @@ def _sqlite(path: str, tenant: str, run_id: str) -> tuple[int, int | None] | Non
     return None if row is None else (row[0], row[1])
 
 
-async def _postgres(dsn: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:
+def _postgres(dsn: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:
+    import asyncio  # costs more than the whole look at SQLite
+
     import asyncpg
 
-    async with asyncio.timeout(WITHIN_S):
-        connection = await asyncpg.connect(dsn, timeout=WITHIN_S)
-        try:
-            row = await connection.fetchrow(_SQL.format("$1", "$2"), tenant, run_id)
-        finally:
-            await connection.close()
+    async def looked() -> asyncpg.Record | None:
+        async with asyncio.timeout(WITHIN_S):
+            connection = await asyncpg.connect(dsn, timeout=WITHIN_S)
+            try:
+                return await connection.fetchrow(_SQL.format("$1", "$2"), tenant, run_id)
+            finally:
+                await connection.close()
+
+    row = asyncio.run(looked())
     return None if row is None else (row["fence"], row["killed_at"])

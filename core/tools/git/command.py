@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.execution.labels import VARIABLE
 from core.tools.git.answers import Done
 
 LENIENT = ("badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode")
@@ -168,7 +167,8 @@ def _environment(protocol: str) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": protocol,
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_NO_LAZY_FETCH": "1",
-        VARIABLE: os.environ.get(VARIABLE, ""),
+        # The call's label, by which whatever git starts is found and ended.
+        **{name: value for name, value in os.environ.items() if name.startswith("BANKSMAN_")},
     }
 
 

@@ -71,7 +71,8 @@ class GitRead:
 async def _place(context: ToolContext, path: str, mirror: Path, url: str, found: dict[str, Any]) -> None:
     """Make the working copy under a name of its own, and move it where it is wanted once it is whole."""
     part = f".clone-{context.label.call_id}"
-    await program_inside(context, "rm", "-rf", "--", part)
+    if _is_there(context, part):
+        await program_inside(context, "rm", "-rf", "--", part)
     named = found["branch"] or found["tag"]
     how = ("--branch", named) if named else ("--no-checkout",)
     mark = ("--config", f"{_MARK}={context.label.call_id}")
@@ -93,11 +94,17 @@ async def _make_room(context: ToolContext, path: str) -> None:
     parent = path.rpartition("/")[0]
     if parent:
         await program_inside(context, "mkdir", "-p", "--", parent)
-    there, _ = beneath.list_entries(context.workspace, parent, recursive=False, max_entries=_MOST_ENTRIES)
-    if all(entry.path != path for entry in there):
+    if not _is_there(context, path):
         return
     config = f"{path}/.git/config"
     made_by = await git_inside(context, "config", "--file", config, "--get", _MARK, may_fail=True)
     if (made_by or "").strip() != context.label.call_id:
         raise TerminalError(f"there is something at {beneath.shown(path)} of the workspace already; use another path")
     await program_inside(context, "rm", "-rf", "--", path)
+
+
+def _is_there(context: ToolContext, path: str) -> bool:
+    """Whether the workspace has something of this name, a link that leads nowhere included."""
+    parent = path.rpartition("/")[0]
+    entries, _ = beneath.list_entries(context.workspace, parent, recursive=False, max_entries=_MOST_ENTRIES)
+    return any(entry.path == path for entry in entries)

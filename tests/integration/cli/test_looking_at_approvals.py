@@ -61,7 +61,6 @@ def test_what_waits_longest_comes_first_and_what_is_decided_is_gone(team: Comman
     assert ("checkup", "requester", 2) == (found[0]["agent"], found[0]["requester"], found[0]["quorum"])
     shown = [line.split()[0] for line in lines if line.startswith("apr_")]
     assert [first.approval_id, second.approval_id] == shown, "ids stay whole however narrow the terminal is"
-    assert all(word in " ".join(lines) for word in ("compensable", "1 of 2", "0 of 2", "Push"))
     assert [first.approval_id] == [each["id"] for each in team("pending", "--limit", "1", "--json", code=0).json]
 
 

@@ -129,7 +129,6 @@ _INPUT = _object(
     {
         "type": {"const": "input"},
         "block_id": {"type": "string", "minLength": 1, "maxLength": 255},
-        "optional": {"type": "boolean"},
         "label": _text(2000),
         "element": {
             "oneOf": [
@@ -153,7 +152,7 @@ _INPUT = _object(
             ]
         },
     },
-    {"hint": _text(2000)},
+    {"hint": _text(2000), "optional": {"type": "boolean"}},
 )
 
 _MESSAGE = jsonschema.Draft202012Validator({"type": "array", "minItems": 1, "maxItems": 50, "items": _BLOCK})

@@ -6,17 +6,26 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bot.blocks import bounds, refusals
+from bot.blocks.approval_card import approval_card, page_count
+from bot.blocks.approval_pages import approval_pages
+from bot.blocks.ask import needs_you
+from bot.blocks.asked import approver_dm, decided, reminder
+from bot.blocks.deny import deny_modal
 from bot.blocks.details import run_details
 from bot.blocks.elements import Message
-from bot.blocks.home import home
+from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, inputs_modal
+from bot.blocks.questions import question_card, question_modal, read_answers
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
 from core.record.states import TERMINAL
+from core.runs.approval_views import AskView, QuestionView
 from core.runs.views import EventView, RunLine, RunView
-from tests.unit.blocks.models import events, lists, numbers, run_ids, run_lines, runs, texts
+from tests.unit.blocks.anything import lists, numbers, run_ids, texts, users
+from tests.unit.blocks.asks import any_ask, approvals, questions
+from tests.unit.blocks.models import a_run, events, run_lines, runs
 from tests.unit.blocks.shapes import (
     assert_sendable_blocks,
     assert_sendable_home,
@@ -53,6 +62,12 @@ def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
 
 @anything
 @given(runs)
+def test_what_is_said_about_any_blocked_run_can_be_sent(view: RunView) -> None:
+    assert_sendable(needs_you(view))
+
+
+@anything
+@given(runs)
 def test_the_ending_of_any_run_can_be_sent(view: RunView) -> None:
     assert_sendable(ending(view))
 
@@ -79,6 +94,64 @@ def test_any_list_can_be_sent(lines: tuple[RunLine, ...], agents: list[AgentLine
     assert_sendable(list_runs(lines, now_ms=now_ms))
     assert_sendable(help_text(agents))
     view = home(lines, agents, now_ms=now_ms)
+    assert [] == bounds.view_problems(view)
+    assert_sendable_home(view)
+    json.dumps(view, ensure_ascii=False).encode()
+
+
+known = st.dictionaries(st.sampled_from(["ben", "olu", "ana"]), users)
+
+
+@anything
+@given(any_ask(), known, numbers)
+def test_whatever_is_asked_can_be_sent_and_opened(ask: AskView, people: dict[str, str | None], now_ms: int) -> None:
+    link = "https://team.slack.com/archives/C0OPS/p1800000000000100"
+    assert_sendable(approval_card(ask, people, now_ms=now_ms))
+    for message in (
+        approver_dm(ask, link),
+        approver_dm(ask, None),
+        reminder(ask, 90, link),
+        decided(ask, known=people),
+    ):
+        assert_sendable(message)
+    views = [deny_modal(ask.approval)]
+    views += [
+        approval_pages(ask, page, may_decide=True, known=people, now_ms=now_ms)
+        for page in range(1, page_count(ask) + 1)
+    ]
+    for view in views:
+        assert [] == bounds.view_problems(view)
+        assert_sendable_modal(view)
+        json.dumps(view, ensure_ascii=False).encode()
+
+
+@anything
+@given(questions, users, st.one_of(st.none(), texts), numbers)
+def test_any_question_can_be_sent_and_answered(
+    question: QuestionView, user: str | None, by: str | None, now_ms: int
+) -> None:
+    assert_sendable(question_card(question, a_run(), {"ben": user}, now_ms=now_ms, answered_by=by))
+    form = question_modal(question)
+    assert [] == bounds.view_problems(form)
+    assert_sendable_modal(form)
+    json.dumps(form, ensure_ascii=False).encode()
+    given_, errors = read_answers({"state": {"values": {}}}, question)
+    blocks = {block["block_id"] for block in form["blocks"] if block["type"] == "input"}
+    assert {} == given_
+    assert set(errors) <= blocks
+    assert len(errors) == sum(spec.required for spec in question.wanted.values())
+
+
+waiting = st.builds(Waiting, approvals, texts, texts, users, st.one_of(st.none(), st.just("https://team.slack.com/a")))
+
+
+@anything
+@given(lists(run_lines), lists(waiting, 14), lists(st.builds(Unanswered, questions, texts), 14), numbers)
+def test_any_home_can_be_published(
+    lines: tuple[RunLine, ...], decisions: tuple[Waiting, ...], asked: tuple[Unanswered, ...], now_ms: int
+) -> None:
+    view = home(lines, [], now_ms=now_ms, waiting=decisions, questions=asked)
+
     assert [] == bounds.view_problems(view)
     assert_sendable_home(view)
     json.dumps(view, ensure_ascii=False).encode()

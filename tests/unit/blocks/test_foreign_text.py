@@ -8,18 +8,30 @@ from typing import Any
 import pytest
 
 from bot.blocks import refusals
+from bot.blocks.approval_card import approval_card
+from bot.blocks.approval_pages import approval_pages
+from bot.blocks.approval_parts import TITLES
+from bot.blocks.ask import needs_you
+from bot.blocks.asked import approver_dm, decided, reminder
+from bot.blocks.deny import deny_modal
 from bot.blocks.details import run_details
 from bot.blocks.elements import Message
-from bot.blocks.home import home
+from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, input_errors, inputs_modal
+from bot.blocks.questions import question_card, question_modal
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
+from core.actions.policy import Approvers
+from core.actions.shown import Change
 from core.planners.base import PlanStep
+from core.planners.definition import InputSpec
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.views import EventView, RunView
-from tests.unit.blocks.models import NOW_MS, a_file, a_run, a_stop, an_action
+from tests.unit.blocks.anything import NOW_MS
+from tests.unit.blocks.asks import a_question, a_vote, an_approval, an_ask
+from tests.unit.blocks.models import a_file, a_run, a_stop, an_action
 from tests.unit.blocks.shapes import leaves
 
 ATTACKS = [
@@ -45,7 +57,12 @@ ATTACKS = [
 
 # The only markup we send at all: one person, one channel, one of our own times or emoji, whole.
 OUR_TOKENS = re.compile(r"<@[UW][A-Z0-9]+>|<#[CDG][A-Z0-9]+>|<!date\^\d+\^[{}a-z_ ]+\|[0-9: UTC-]+>|:[a-z_]+:")
-OUR_USERS = {"U0ROSA"}
+OUR_USERS = {"U0ROSA", "U0ANA", "U0BEN"}
+OUR_LINK = "https://team.slack.com/archives/C0OPS/p1800000000000100"
+OUR_BUTTONS = re.compile(
+    r"Kill|Details|Details: read all of it \([0-9]+ pages?\)|Approve|Deny…|Take back my vote|Answer…|Ask again|"
+    r"It ran|It did not run|Next page|Back"
+)
 
 
 def everywhere(attack: str) -> Iterator[Any]:
@@ -67,6 +84,8 @@ def everywhere(attack: str) -> Iterator[Any]:
             plan=(step, step),
             actions=(action, unknown),
             artifacts=(a_file(attack), a_file(attack, role="input")),
+            approvals=(an_approval(sentence=attack, title=attack, votes=(a_vote(attack, reason=attack, via=attack),)),),
+            question=a_question(question=attack) if state is RunState.BLOCKED else None,
             stop=a_stop(by=attack, reason=attack, confirmed_at_ms=None, unconfirmed_hosts=(attack,)),
             sandbox=attack,
         )
@@ -74,9 +93,11 @@ def everywhere(attack: str) -> Iterator[Any]:
         yield run_card(view, now_ms=NOW_MS)
         yield show(view, now_ms=NOW_MS)
         yield ending(view)
+        yield needs_you(view)
         yield run_details(view, [event], now_ms=NOW_MS)
         yield list_runs([view.line()], now_ms=NOW_MS)
         yield home([view.line()], [AgentLine(attack, attack)], now_ms=NOW_MS)
+    yield from about_questions(attack)
     yield help_text([AgentLine(attack, attack)])
     field = MissingField(attack, "choice", attack, choices=(attack, "other"), default=attack)
     free = MissingField("free", "string", attack, default=attack)
@@ -90,6 +111,33 @@ def everywhere(attack: str) -> Iterator[Any]:
     )
 
 
+def about_questions(attack: str) -> Iterator[Any]:
+    """Every surface of an approval and of a question."""
+    known = {"ben": "U0BEN", attack: attack}
+    people = Approvers(frozenset({attack}), frozenset({"ben", attack}))
+    votes = (a_vote(reason=attack), a_vote(attack, "deny", reason=attack, via=attack), a_vote(taken_back=True))
+    about = {"agent": attack, "replaces": "apr_00", "changed": (Change(attack, attack, attack),)}
+    for body in (attack, attack * 300):
+        for status in TITLES:
+            ask = an_ask(
+                body, args={"text": attack}, about=about, sentence=attack, title=attack, tool=attack, rule=attack,
+                approvers=people, votes=votes, status=status,
+            )  # fmt: skip
+            yield approval_card(ask, known, now_ms=NOW_MS)
+            yield approval_pages(ask, 1, may_decide=True, known=known, now_ms=NOW_MS)
+            yield from (approver_dm(ask, OUR_LINK), reminder(ask, 50, None), decided(ask, known=known))
+            yield deny_modal(ask.approval)
+    approved = an_ask(sentence=attack, status="approved", votes=(a_vote(attack), a_vote("ben")))
+    yield decided(approved, known=known)
+    wanted = {"answer": InputSpec("answer", "choice", True, description=attack, choices=(attack, "other"))}
+    question = a_question(question=attack, wanted=wanted)
+    yield question_card(question, a_run(agent=attack), known, now_ms=NOW_MS)
+    yield question_card(question, a_run(agent=attack), known, now_ms=NOW_MS, answered_by=attack)
+    yield question_modal(question)
+    waiting = Waiting(an_approval(sentence=attack), attack, attack, None, OUR_LINK)
+    yield home([], [], now_ms=NOW_MS, waiting=[waiting], questions=[Unanswered(question, attack)])
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_foreign_text_stays_text(attack: str) -> None:
     for surface in everywhere(attack):
@@ -100,10 +148,12 @@ def test_foreign_text_stays_text(attack: str) -> None:
             assert text["emoji"] is False, text
         for mention in leaves(body, "user"):
             assert mention["user_id"] in OUR_USERS, mention
-        for kind in ("link", "broadcast", "usergroup", "image", "markdown", "section"):
+        for link in leaves(body, "link"):
+            assert OUR_LINK == link["url"], link
+        for kind in ("broadcast", "usergroup", "image", "markdown", "section"):
             assert [] == list(leaves(body, kind))
         for button in leaves(body, "button"):
-            assert button["text"]["text"] in {"Kill", "Details"}
+            assert OUR_BUTTONS.fullmatch(button["text"]["text"]), button
         assert "\u202e" not in json.dumps(body, ensure_ascii=False)
         if isinstance(surface, Message):
             assert_inert(surface.text)

@@ -14,7 +14,8 @@ from bot.blocks.summary import ending
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.views import EventView
-from tests.unit.blocks.models import NOW_MS, RUN_ID, a_file, a_run, a_stop, an_action, an_ended_run
+from tests.unit.blocks.anything import NOW_MS, RUN_ID
+from tests.unit.blocks.models import a_file, a_run, a_stop, an_action, an_ended_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
 
 

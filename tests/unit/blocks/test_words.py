@@ -4,7 +4,8 @@ import pytest
 
 from bot.blocks import words
 from core.record.states import BlockedReason, RunState
-from tests.unit.blocks.models import NOW_MS, a_stop
+from tests.unit.blocks.anything import NOW_MS
+from tests.unit.blocks.models import a_stop
 
 
 @pytest.mark.parametrize(
