@@ -89,7 +89,8 @@ def a_long_ask(units: int, unit: str = "a", **changes: Any) -> AskView:
     """A question whose box has exactly so many UTF-16 units; its action carries `unit` again and again."""
 
     def made(times: int, rest: int) -> tuple[AskView, int]:
-        ask = an_ask(unit * times + "a" * rest, **changes)
+        # What fills up stands on a line of its own: beside other letters it would change how these are written.
+        ask = an_ask(unit * times + "\n" + "a" * rest, **changes)
         return ask, units - len(ask.box.text.encode("utf-16-le")) // 2
 
     each = made(1, 0)[1] - made(2, 0)[1]

@@ -63,7 +63,7 @@ def test_nothing_is_decided_after_the_time_is_over_even_if_nobody_has_noticed_ye
 LENGTHS = [MAX_INLINE + off for off in (-200, -2, -1, 0, 1, 2, 200)] + [2_799, 2_800, 2_801, 8_400, 8_401, 60_000]
 
 
-@pytest.mark.parametrize("unit", ["a", "😀", "\u202e", "ab\n", "\\", "\x00"], ids=ascii)
+@pytest.mark.parametrize("unit", ["a", "😀", "𠀀", "\u202e", "ab\n", "\\", "\x00"], ids=ascii)
 @pytest.mark.parametrize("units", LENGTHS)
 def test_a_card_holds_the_whole_action_or_offers_no_approval(units: int, unit: str) -> None:
     ask = a_long_ask(units, unit)

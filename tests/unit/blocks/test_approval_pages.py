@@ -41,7 +41,7 @@ def assert_whole(ask: AskView) -> None:
         assert turns == buttons(page["blocks"])
 
 
-@pytest.mark.parametrize("unit", ["a", "😀", "\u202e", "ab\n", "\\"], ids=ascii)
+@pytest.mark.parametrize("unit", ["a", "😀", "𠀀", "\u202e", "ab\n", "\\"], ids=ascii)
 @pytest.mark.parametrize("units", [at + off for at in (2_500, CHUNK, PAGE, 2 * PAGE) for off in (-1, 0, 1, 40)])
 def test_pages_hold_all_of_it_at_every_border(units: int, unit: str) -> None:
     assert_whole(a_long_ask(units, unit))
