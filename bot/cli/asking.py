@@ -93,20 +93,31 @@ def _bound(here: Installation, playbook: Playbook, text: str, inputs: Sequence[s
         if not path.is_file():
             raise UsageError(f"There is no file {path}. Give `--file` the path of an existing file.")
         attached.append(Attachment(path.name, mimetypes.guess_type(path.name)[0] or "", path.stat().st_size))
-    bound = bind_inputs(playbook, text, attached, _given(inputs), max_file_bytes=here.config.limits.upload_bytes)
+    given = named_values(inputs, option="--input ", what="input ")
+    bound = bind_inputs(playbook, text, attached, given, max_file_bytes=here.config.limits.upload_bytes)
     if isinstance(bound, MissingInputs):
         raise UsageError(bound.sentence(playbook, cli=True))
     return bound
 
 
-def _given(inputs: Sequence[str]) -> dict[str, str]:
+def named_values(items: Sequence[str], *, option: str = "", what: str = "") -> dict[str, str]:
+    """Read `name=value` arguments.
+
+    Args:
+        items: As typed.
+        option: The option they are given with, for the sentence, such as `--input `; empty for plain arguments.
+        what: What a name is called, for the sentence, such as `input `.
+
+    Raises:
+        UsageError: one has no name or no `=`, or a name is given twice.
+    """
     given: dict[str, str] = {}
-    for item in inputs:
+    for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name:
-            raise UsageError(f"`--input {item}` is not of the form name=value.")
+            raise UsageError(f"`{option}{item}` is not of the form name=value.")
         if name in given:
-            raise UsageError(f"The input `{name}` is given twice. Give it once.")
+            raise UsageError(f"{f'The {what}' if what else ''}`{name}` is given twice. Give it once.")
         given[name] = value
     return given
 

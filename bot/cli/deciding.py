@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 from bot.cli import evidence, verifying
-from bot.cli.asking import UsageError
+from bot.cli.asking import UsageError, named_values
 from bot.cli.installation import BadAnswer, Installation, Refused, opened
 from bot.cli.looking import named, print_action, wanted_approval
 from bot.cli.output import print_json
@@ -98,14 +98,7 @@ async def again(settings: Settings, wanted: str, *, as_name: str | None) -> int:
 
 async def give(settings: Settings, call_id: str, values: Sequence[str], *, as_name: str | None) -> int:
     """Answer what a run has asked."""
-    given: dict[str, str] = {}
-    for item in values:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            raise UsageError(f"`{item}` is not of the form name=value.")
-        if name in given:
-            raise UsageError(f"`{name}` is given twice. Give it once.")
-        given[name] = value
+    given = named_values(values)
     async with opened(settings) as here:
         call_id = call_id.strip().lower()
         run_id = await runs.run_of_call(here.database, here.tenant, call_id)

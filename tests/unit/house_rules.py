@@ -16,10 +16,13 @@ MAX_MEDIAN_LINES = 200
 LINE_LIMITED = {".py", ".js", ".css", ".html", ".yml", ".toml", ".sh", ".mako"}
 VAGUE_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "common.py", "misc.py"}
 
-# Written in pieces, or this file would break its own rule.
-_REGISTRIES = ("pypi" ".org", "pythonhosted" ".org", "npmjs" ".org", "npmjs" ".com", "yarnpkg" ".com",
-               "deb.debian" ".org", "security.debian" ".org", "crates" ".io", "proxy.golang" ".org",
-               "anaconda" ".org", "rubygems" ".org")  # fmt: skip
+# Names apart from their endings, or this file would break its own rule.
+_REGISTRY_NAMES = {
+    "com": ("npmjs", "yarnpkg"),
+    "io": ("crates",),
+    "org": ("pypi", "pythonhosted", "npmjs", "anaconda", "rubygems", "deb.debian", "security.debian", "proxy.golang"),
+}
+_REGISTRIES = [f"{name}.{ending}" for ending, names in _REGISTRY_NAMES.items() for name in names]
 _REGISTRY = re.compile("|".join(re.escape(host) for host in _REGISTRIES), re.IGNORECASE)
 _MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work/\w|root/\w|root/\.\w|home/\w+/|Users/\w+/|var/folders/)")
 
