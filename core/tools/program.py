@@ -1,4 +1,4 @@
-"""Running one program for a tool: the limits it gets, and how much of its output is kept, in what form.
+"""Running one program for a tool: the limits it gets, how much of its output is kept, and in what form it is read.
 
 Confining and ending processes is the environment's work; what a program is for, the tool's.
 """
@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
 from core.execution.base import ExecutionError, Limits, ProcessResult, ProcessSpec
 from core.tools.base import ToolContext, ToolResult
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class FromSandbox(BaseModel):
+    """Data from the sandbox: only what is named in a subclass is used."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
 
 
 async def run_program(

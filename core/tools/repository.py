@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from core.errors import RetryableError, TerminalError
 from core.execution.base import Limits, ProcessResult
 from core.tools import beneath
 from core.tools.base import Produced, ToolContext, ToolResult
-from core.tools.program import discard_files, readable_text, run_program
+from core.tools.program import FromSandbox, discard_files, readable_text, run_program
 from core.tools.registry import Arguments
 
 TAIL_CHARACTERS = 6_000
@@ -81,19 +81,13 @@ class CheckupArguments(Arguments):
         return branch
 
 
-class _Loose(BaseModel):
-    """Data from the sandbox: only what is named here is used."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _Found(_Loose):
+class _Found(FromSandbox):
     framework: str = Field(max_length=20)
     command: str = Field(max_length=300)
     missing: str = Field(max_length=300)
 
 
-class _Ended(_Loose):
+class _Ended(FromSandbox):
     command: str = Field(max_length=300)
     exit_code: int | None = Field(ge=0, le=255)
     signal: int | None = Field(ge=0, le=255)
@@ -107,7 +101,7 @@ class _Ended(_Loose):
     missing_modules: list[Annotated[str, Field(max_length=80)]] = Field(max_length=5)
 
 
-class _Written(_Loose):
+class _Written(FromSandbox):
     branch: str = Field(max_length=200)
     commit: str = Field(pattern=_HEX)
     base: str = Field(pattern=_HEX)

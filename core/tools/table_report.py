@@ -11,14 +11,14 @@ import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from core.errors import RetryableError, TerminalError
 from core.execution.base import ProcessResult
 from core.names import display_name
 from core.tools import beneath
 from core.tools.base import Produced, ToolContext, ToolResult
-from core.tools.program import discard_files, readable_text, run_program
+from core.tools.program import FromSandbox, discard_files, readable_text, run_program
 from core.tools.registry import Arguments
 
 MAX_TABLE_BYTES = 50_000_000
@@ -55,18 +55,12 @@ class TableReportArguments(Arguments):
         return delimiter
 
 
-class _Loose(BaseModel):
-    """Data from the sandbox: only what is named here is used."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _Top(_Loose):
+class _Top(FromSandbox):
     value: str = Field(max_length=80)
     count: int = Field(ge=0)
 
 
-class _Column(_Loose):
+class _Column(FromSandbox):
     name: str = Field(max_length=80)
     kind: Literal["number", "date", "text", "empty"]
     count: int = Field(ge=0)
@@ -80,12 +74,12 @@ class _Column(_Loose):
     top: list[_Top] = Field(default=[], max_length=20)
 
 
-class _Picture(_Loose):
+class _Picture(FromSandbox):
     title: str = Field(max_length=500)
     caption: str = Field(max_length=1000)
 
 
-class _Summary(_Loose):
+class _Summary(FromSandbox):
     encoding: str = Field(max_length=40)
     delimiter: str = Field(max_length=40)
     rows: int = Field(ge=0)
