@@ -57,6 +57,8 @@ class Driver:
         self._clock: Clock = station.clock
         self._slots = slots
         self._driving: dict[str, _Driven] = {}
+        self._reporting: set[str] = set()
+        """Runs whose slice is over and says by itself what it had to end."""
         self._rung: dict[str, asyncio.Future[bool]] = {}
         self._claiming = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
@@ -128,7 +130,8 @@ class Driver:
             return
         alive = await self._others_alive()
         for stop in mine:
-            if stop.run_id not in self._driving and not stop.workers & alive:
+            ours = stop.run_id in self._driving or stop.run_id in self._reporting
+            if not ours and not stop.workers & alive:
                 await self._report(stop.tenant, stop.run_id, below=stop.killed_fence, ended=0)
 
     async def _others_alive(self) -> set[str]:
@@ -224,9 +227,15 @@ class Driver:
         finally:
             # Before anything else is awaited: from here on the run may be claimed again, by us too.
             driven = self._driving.pop(run.id)
+            if kill.is_set():
+                # Or a look at stopped runs could prove this stop first, without what the slice had to end.
+                self._reporting.add(run.id)
             self._update_room()
         if kill.is_set():
-            await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
+            try:
+                await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
+            finally:
+                self._reporting.discard(run.id)
         elif driven.rung_again and not self._draining:
             self._again(run.id)
         await self._doorbell.announce("delivery", run.id)

@@ -1,10 +1,17 @@
 """A run from claim to end: what is committed, in which order, and what becomes of each way a call can end."""
 
 import asyncio
+import threading
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from core.errors import RetryableError, TerminalError
+from core.execution.base import CallLabel
+from core.execution.labels import labelled
+from core.execution.processes import Process
 from core.execution.refusing import RefusingEnvironment
 from core.ids import TENANT
 from core.principals import Principal
@@ -256,6 +263,44 @@ async def test_a_killed_run_ends_at_once_and_its_result_comes_too_late(rig: Rig)
     log = [event.type for event in await reading.log(rig.database, TENANT, run_id)]
     assert ["stop-requested", "state", "late-result", "call-ended", "stop-confirmed"] == log[-5:]
     assert 1 == len(probe.contexts)
+
+
+async def test_a_look_at_stopped_runs_leaves_the_word_to_the_slice_that_ends(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a slice's end and its report another look must not prove the stop without what the slice ended."""
+
+    async def until_killed(probe: Probe, context: ToolContext) -> ToolResult:
+        await context.kill.wait()
+        return ToolResult("failed", error="stopped", processes_ended=3)
+
+    looking, go = threading.Event(), threading.Event()
+
+    def held_once(*, run_id: str) -> Mapping[Process, CallLabel]:
+        if not looking.is_set():
+            looking.set()
+            assert go.wait(20)
+        return labelled(run_id=run_id)
+
+    monkeypatch.setattr("worker.driver.labelled", held_once)
+    probe = rig.tool("work", until_killed)
+    driver = await rig.start()
+    run_id = await rig.ask(step("one", "work"))
+    driving = asyncio.create_task(rig.drive(run_id))
+    await until(lambda: _started(probe))
+    decide = partial(kill, run_id=run_id, by=Principal("ana"), reason="enough", now_ms=rig.clock.wall_ms())
+    await rig.database.journal.command(TENANT, Target(run_id=run_id), decide)
+
+    driver.stop_lost(driver.driving)
+    assert await asyncio.to_thread(looking.wait, 20)
+    await driver.check_stopped(run_id)
+    go.set()
+    await driving
+    await until(lambda: _confirmed(rig, run_id))
+
+    view = await rig.look(run_id)
+    assert view.stop is not None
+    assert 3 == view.stop.processes_ended
 
 
 async def test_a_result_survives_a_change_by_somebody_else(rig: Rig) -> None:
