@@ -46,7 +46,9 @@ class Committer:
             if isinstance(answer, Landed):
                 snapshot, step = snapshot.folded(asked), step + 1
             elif answer.why == "stale":
-                snapshot = await stored(self.database, snapshot.run.id)
+                fresh = await stored(self.database, snapshot.run.id)
+                # Stopped in the meantime: nothing can be derived from it any more, so the old one is tried and refused.
+                snapshot = snapshot if fresh.run.killed_at is not None else fresh
             else:
                 return
             if others and self.random.random() < 0.2:
