@@ -218,6 +218,7 @@ class AttemptRow:
     fence: int
     started_at: int
     host: str | None = None
+    boot_id: str | None = None
     ended_at: int | None = None
     status: str | None = None
     error: str | None = None
@@ -234,6 +235,7 @@ class StopReportRow:
     ended: int
     remaining: int
     at: int
+    boot_id: str | None = None
 
 
 @dataclass(frozen=True)

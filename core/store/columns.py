@@ -67,9 +67,9 @@ def numbers(*names: str) -> list[Column[int]]:
     return [number(name) for name in names]
 
 
-def index_where(name: str, column: str, condition: str) -> Index:
+def index_where(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
     """An index of the few rows a sweep looks for."""
-    return Index(name, column, postgresql_where=text(condition), sqlite_where=text(condition))
+    return Index(name, *columns, unique=unique, postgresql_where=text(condition), sqlite_where=text(condition))
 
 
 def json_text(name: str, default: str = "{}") -> Column[str]:

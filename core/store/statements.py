@@ -44,6 +44,7 @@ ON_CONFLICT = {
     "usable = excluded.usable, checked_at = excluded.checked_at",
     "blobs": "ON CONFLICT (tenant, sha256) DO UPDATE SET created_at = excluded.created_at",
     "stop_reports": "ON CONFLICT (tenant, run_id, host) DO UPDATE SET killed_fence = excluded.killed_fence, "
+    "boot_id = excluded.boot_id, "
     "ended = excluded.ended, remaining = excluded.remaining, at = excluded.at",
 }
 """What a second row with the same unique key means, where it is not an error."""

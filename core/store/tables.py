@@ -87,9 +87,9 @@ runs = Table(
     one_of("state", "state", RunState),
     one_of("blocked_reason", "blocked_reason", BlockedReason),
     CheckConstraint("(state = 'blocked') = (blocked_reason IS NOT NULL)", name="blocked_has_reason"),
-    index_where("ix_runs_due", "due_at", "due_at IS NOT NULL"),
-    index_where("ix_runs_lease_owner", "lease_owner", "lease_owner IS NOT NULL"),
-    index_where("ix_runs_unconfirmed", "killed_at", "killed_at IS NOT NULL AND stop_confirmed_at IS NULL"),
+    index_where("ix_runs_due", "due_at IS NOT NULL", "due_at"),
+    index_where("ix_runs_lease_owner", "lease_owner IS NOT NULL", "lease_owner"),
+    index_where("ix_runs_unconfirmed", "killed_at IS NOT NULL AND stop_confirmed_at IS NULL", "killed_at"),
     Index("ix_runs_root_id", "root_id", "tenant"),
     Index("ix_runs_created_at", "created_at", "tenant"),
     Index("ix_runs_updated_at", "updated_at", "tenant"),
@@ -174,7 +174,7 @@ call_attempts = Table(
     *keys("tenant", "call_id"),
     Column("n", Integer, nullable=False),
     *keys("run_id", "worker"),
-    reference("host"),
+    *references("host", "boot_id"),
     Column("fence", BigInteger, nullable=False),
     time_ms("started_at", needed=True),
     time_ms("ended_at"),
@@ -309,7 +309,7 @@ inbox = Table(
     reference("outcome"),
     number("attempts"),
     PrimaryKeyConstraint("tenant", "dedupe_key"),
-    index_where("ix_inbox_open", "received_at", "processed_at IS NULL"),
+    index_where("ix_inbox_open", "processed_at IS NULL", "received_at"),
 )
 
 outbox = Table(
@@ -329,7 +329,7 @@ outbox = Table(
     Column("last_error", Text),
     PrimaryKeyConstraint("tenant", "id"),
     UniqueConstraint("tenant", "dedupe_key"),
-    index_where("ix_outbox_open", "due_at", "sent_at IS NULL AND dead_at IS NULL"),
+    index_where("ix_outbox_open", "sent_at IS NULL AND dead_at IS NULL", "due_at"),
     Index("ix_outbox_run_id", "run_id", "tenant"),
 )
 
@@ -433,7 +433,7 @@ freezes = Table(
     time_ms("thawed_at"),
     reference("thawed_by"),
     PrimaryKeyConstraint("tenant", "id"),
-    Index("ix_freezes_open", "scope_id", "scope", "tenant"),
+    index_where("uq_freezes_open", "thawed_at IS NULL", "tenant", "scope", "scope_id", unique=True),
 )
 
 mcp_tools = Table(
@@ -483,6 +483,7 @@ stop_reports = Table(
     "stop_reports",
     metadata,
     *keys("tenant", "run_id", "host"),
+    reference("boot_id"),
     Column("killed_fence", BigInteger, nullable=False),
     Column("ended", Integer, nullable=False),
     Column("remaining", Integer, nullable=False),
