@@ -22,6 +22,7 @@ from core.config.models import ToolWord
 from core.config.redaction import redactor_for, secret_refs
 from core.config.settings import Settings
 from core.crashpoints import crashpoint
+from core.door import Place
 from core.errors import ConfigError
 from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
 from core.execution.bounded import BoundedEnvironment
@@ -65,6 +66,7 @@ class Worker:
     doorbell: Doorbell
     config: LiveConfig
     redis_url: str | None
+    metrics_at: Place | None = None
     slots: int = SLOTS
 
 
@@ -126,7 +128,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             holds_lease=lambda: lease.holds,
             documents=Documents(database),
         )
-        yield Worker(station, lease, doorbell, live, settings.redis_url)
+        yield Worker(station, lease, doorbell, live, settings.redis_url, settings.metrics_at)
     finally:
         await doorbell.close()
         await database.close()

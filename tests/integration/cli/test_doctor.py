@@ -6,7 +6,7 @@ from bot.cli.embedded import EmbeddedRedis
 from core.config.settings import VARIABLES
 from tests.integration.cli.conftest import CommandLine
 
-CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "slack"]
+CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "slack", "metrics"]
 
 
 def test_all_is_well_on_this_machine(banksman: CommandLine) -> None:
