@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from core import door
-from core.door import Place, is_loopback
+from core.door import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def listening(mode: HttpMode) -> socket.socket:
         ConfigError: The address cannot be had.
     """
     remedy = "Stop what uses that port, or set another BANKSMAN_HTTP_PORT or BANKSMAN_HTTP_HOST."
-    listener = door.listening(Place(mode.host, mode.port), who="The bot", remedy=remedy)
+    listener = door.listening(mode.host, mode.port, who="The bot", remedy=remedy)
     if not is_loopback(mode.host):
         log.warning(
             "listening on %s without TLS: let nothing but a reverse proxy reach it",

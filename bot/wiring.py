@@ -21,9 +21,9 @@ from core.config.people import group_roles, principal_for_slack
 from core.config.redaction import redactor_for
 from core.config.settings import Settings
 from core.crashpoints import crashpoint
-from core.door import Place
 from core.errors import ConfigError
 from core.ids import TENANT, Ids
+from core.ops.place import Place
 from core.planners.compile import compile_playbooks
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.runs.sweeper import Sweeper

@@ -8,7 +8,6 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
@@ -28,16 +27,6 @@ _TEXTS = {
     503: "Not now; try again.\n",
 }
 """All that anybody is ever told who asked wrongly or at the wrong moment."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to listen."""
-
-    host: str
-    """An IP address, or `localhost`."""
-    port: int
-    """0 = any free one."""
 
 
 def plain(status: int, text: str | None = None) -> web.Response:
@@ -124,25 +113,27 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
-def listening(place: Place, *, who: str, remedy: str) -> socket.socket:
+def listening(host: str, port: int, *, who: str, remedy: str) -> socket.socket:
     """Open the socket to serve on; what cannot listen says so before anything has started.
 
     Args:
+        host: An IP address, or `localhost`.
+        port: 0 = any free one.
         who: Begins the sentence that says why not.
         remedy: The sentence that says what to do when the address cannot be had.
 
     Raises:
         ConfigError: The address cannot be had.
     """
-    address = "127.0.0.1" if place.host == "localhost" else place.host
+    address = "127.0.0.1" if host == "localhost" else host
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, place.port))
+        listener.bind((address, port))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        problem = f"{who} cannot listen on {place.host}, port {place.port}: {error.strerror}."
+        problem = f"{who} cannot listen on {host}, port {port}: {error.strerror}."
         raise ConfigError(f"{problem} {remedy}") from error
     return listener

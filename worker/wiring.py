@@ -22,7 +22,6 @@ from core.config.models import ToolWord
 from core.config.redaction import redactor_for, secret_refs
 from core.config.settings import Settings
 from core.crashpoints import crashpoint
-from core.door import Place
 from core.errors import ConfigError
 from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
 from core.execution.bounded import BoundedEnvironment
@@ -30,6 +29,7 @@ from core.execution.outside import outside_environment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
 from core.ids import Ids
+from core.ops.place import Place
 from core.planners.playbook import PlaybookPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.record.workers import Identity

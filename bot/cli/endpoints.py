@@ -47,7 +47,7 @@ def why_not_bound(settings: Settings) -> str | None:
     place = settings.metrics_at
     assert place is not None
     try:
-        listening(place, who="A part", remedy="").close()
+        listening(place.host, place.port, who="A part", remedy="").close()
     except ConfigError as error:
         return str(error).strip()
     return None

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from core.door import Place
 from core.errors import ConfigError
 from core.nearest import did_you_mean
+from core.ops.place import Place
 
 SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_PORT = 8765

@@ -20,9 +20,10 @@ from typing import Any, Generic, TypeVar
 from aiohttp import hdrs, web
 
 from core import metrics
-from core.door import BACKLOG, Connection, Place, TurnedAway, closing, is_loopback, listening, plain
+from core.door import BACKLOG, Connection, TurnedAway, closing, is_loopback, listening, plain
 from core.metrics import Measured
 from core.ops.health import CHECK_WITHIN_S, Health
+from core.ops.place import Place
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ async def serving(place: Place | None, health: Health, measures: Measures | None
         yield None
         return
     remedy = "Stop what uses that port, set another BANKSMAN_METRICS_PORT, or unset it."
-    listener = listening(place, who="The endpoint for metrics", remedy=remedy)
+    listener = listening(place.host, place.port, who="The endpoint for metrics", remedy=remedy)
     port = listener.getsockname()[1]
     url = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
     door = _Door(asyncio.get_running_loop(), health, measures)

@@ -1,10 +1,15 @@
 """`doctor`: everything that would not work, with what to do about it."""
 
+import asyncio
+import socket
 from pathlib import Path
 
 from bot.cli.embedded import EmbeddedRedis
 from core.config.settings import VARIABLES
-from tests.integration.cli.conftest import CommandLine
+from core.ops.health import Health, works
+from core.ops.place import Place
+from core.ops.server import serving
+from tests.integration.cli.conftest import Answer, CommandLine
 
 CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "slack", "metrics"]
 
@@ -56,3 +61,36 @@ def test_the_doctor_changes_nothing(bare: CommandLine) -> None:
     bare("doctor", code=1)
 
     assert not bare.home.exists()
+
+
+def about_metrics(answer: Answer) -> list[tuple[str, str]]:
+    return [(each["verdict"], each["detail"]) for each in answer.json["findings"] if each["check"] == "metrics"]
+
+
+def test_a_port_for_metrics_that_another_program_has_is_said(banksman: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = banksman("doctor", "--json", code=1, BANKSMAN_METRICS_PORT=port)
+
+    ((verdict, detail),) = about_metrics(answer)
+    assert "bad" == verdict
+    assert f"cannot listen on 127.0.0.1, port {port}" in detail
+
+
+async def test_a_part_that_has_the_port_is_asked_how_it_is(banksman: CommandLine) -> None:
+    checks = {"lease": works(lambda: False, "it was not renewed in time")}
+    async with serving(Place("127.0.0.1", 0), Health("worker", checks)) as url:
+        assert url is not None
+        port = url.rsplit(":", 1)[1]
+        answer = await asyncio.to_thread(banksman, "doctor", "--json", code=1, BANKSMAN_METRICS_PORT=port)
+
+    assert [("bad", "the worker is not ready: lease: it was not renewed in time")] == about_metrics(answer)
+
+
+def test_a_port_that_is_free_and_reachable_from_outside_is_a_warning(banksman: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+
+    answer = banksman("doctor", "--json", code=0, BANKSMAN_METRICS_PORT=port, BANKSMAN_METRICS_HOST="0.0.0.0")
+
+    assert ["ok", "warning"] == [verdict for verdict, _ in about_metrics(answer)]
