@@ -9,8 +9,8 @@ from bot.blocks.words import REASON_WORDS, badge, count, is_ended, money, size
 from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
-from core.record.states import RunState
-from core.runs.views import ArtifactView, RunView
+from core.record.states import CallStatus, RunState
+from core.runs.views import ArtifactView, CutOff, RunView
 
 TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
 """One glyph per step status; plain characters, so that they line up and need no emoji font."""
@@ -18,6 +18,9 @@ TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓
 _PLAN_LINES = 24
 _FILE_LINES = 20
 _WAITING = 3
+_CUT_OFF = 8
+_INSIDE = ("read", "workspace")
+"""Tiers of calls that change nothing outside, however they end."""
 
 
 def headline(view: RunView) -> Block:
@@ -138,10 +141,28 @@ def stop(view: RunView) -> Block | None:
     else:
         proof = [word(f"Not confirmed yet: {ended} so far")]
     if facts.in_flight:
-        proof.append(
-            word(f"; {count(facts.in_flight, 'call was', 'calls were')} in flight, the result is kept but not used")
-        )
-    return rich(line(*asked), line(*proof))
+        proof.append(word(f"; {count(facts.in_flight, 'call was', 'calls were')} in flight"))
+    if facts.restarted_hosts:
+        proof += [word("; restarted since: "), say(", ".join(facts.restarted_hosts[:5]), limit=200)]
+    calls = [_cut_off(call) for call in facts.calls[:_CUT_OFF]]
+    if (unshown := len(facts.calls) - len(calls)) > 0:
+        calls.append(line(word(f"… and {count(unshown, 'more call')} in flight")))
+    return rich(line(*asked), line(*proof), *calls)
+
+
+def _cut_off(call: CutOff) -> Block:
+    """What became of a call that was in flight."""
+    if call.late is not None:
+        became = f"it answered after the stop ({call.late}); kept, and not used"
+    elif call.resolved_by is not None:
+        became = f"looked up afterwards: {call.status}"
+    elif call.status is CallStatus.STARTED:
+        became = "being ended"
+    elif call.tier in _INSIDE:
+        became = "ended before it was done; it worked inside the run's own workspace"
+    else:
+        became = "ended before it was done; whether it had an effect outside is not known"
+    return line(word("In flight: "), say(call.tool, bold=True, limit=80), word(f" — {became}"))
 
 
 def ending(view: RunView) -> list[Block]:

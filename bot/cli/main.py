@@ -51,7 +51,7 @@ def settings(config: Path | None = None) -> Settings:
 
 @app.command("up")
 def _up(config: ConfigFile = None) -> None:
-    """Start everything on this machine: Redis, playground, bot and worker."""
+    """Start everything on this machine: Redis, playground, bot, worker and reaper."""
     from bot.cli import up
 
     run_command(up.up(settings(config)))
@@ -67,6 +67,12 @@ def _bot(config: ConfigFile = None) -> None:
 def _worker(config: ConfigFile = None) -> None:
     """Run a worker alone."""
     _become("worker", settings(config))
+
+
+@app.command("reaper")
+def _reaper(config: ConfigFile = None) -> None:
+    """Run this host's reaper alone: it ends what was stopped and proves it, without workers or Redis."""
+    _become("worker.reaper", settings(config))
 
 
 @app.command("playground")

@@ -118,6 +118,8 @@ class Recipe:
             "workspace": str(workspace),
             "directory": str(directory),
             "protected": list(protected.PATHS),
+            "fence": spec.label.fence,
+            "fence_file": "",
         }
 
     def _cache(self, directory: Path) -> Path:

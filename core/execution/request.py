@@ -64,6 +64,9 @@ class Request(TypedDict):
     directory: str
     """A directory of this call alone; the supervisor removes it."""
     protected: list[str]
+    fence: int
+    fence_file: str
+    """Where this host says that the run is beyond that fence (`hostfence.py`); empty for calls of no run."""
 
 
 class Report(TypedDict):

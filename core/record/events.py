@@ -36,6 +36,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "policy-changed": "the operator's policy changed, and from here on the run is decided by the new one",
     "late-result": "a result arrived after its attempt had lost the run; it is kept and never applied",
     "stop-requested": "somebody asked the run to stop, and the fence was raised",
+    "stop-reported": "a host said what it found of the stopped run, and what it ended",
     "stop-confirmed": "every host that held the run reported that no process of it is left",
 }
 """Every event type and what it records."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from core.clock import Clock
 from core.crashpoints import crashpoint
@@ -56,6 +57,9 @@ class Station:
     workspaces: Workspaces
     worker: str
     host: str
+    boot_id: str
+    fences: Path
+    """Where this host keeps its fences."""
     holds_lease: Callable[[], bool]
     """Whether anything may still be started."""
     documents: Documents
@@ -123,7 +127,8 @@ class Slice:
         return steps.release(self._snapshot, stamp, due_at=DUE_NOW)
 
     def _stamp(self) -> Stamp:
-        return Stamp(self._station.worker, self._station.host, self._station.clock.wall_ms())
+        station = self._station
+        return Stamp(station.worker, station.host, station.clock.wall_ms(), station.boot_id)
 
     @property
     def _run(self) -> RunRow:

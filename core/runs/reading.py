@@ -1,15 +1,16 @@
 """Read models of runs, loaded: what cards, lists, the CLI and its JSON show."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from core.planners.base import PlanStep
-from core.record.rows import ArtifactRow, RunRow, Snapshot
+from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import approval_views, question_view
-from core.runs.views import ActionView, ArtifactView, EventView, RunLine, RunView, StopView
+from core.runs.commands.confirm import came_back
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunLine, RunView, StopView
 from core.store import runs
+from core.store.runs import Traces
 from core.store.session import Database
 
 
@@ -19,9 +20,8 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     if found is None:
         return None
     if found.run.killed_at is None:
-        return _view(found, (), ())
-    reports = await runs.stop_report_rows(database, tenant, run_id)
-    return _view(found, reports, await runs.hosts_of(database, tenant, run_id))
+        return _view(found, None)
+    return _view(found, await runs.traces(database, tenant, run_id))
 
 
 async def lines(
@@ -65,7 +65,7 @@ def line(row: RunRow) -> RunLine:
     )
 
 
-def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunView:
+def _view(found: Snapshot, traces: Traces | None) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -104,7 +104,7 @@ def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunV
         ),
         approvals=approval_views(found),
         artifacts=tuple(artifact_view(row) for row in found.artifacts),
-        stop=_stop(found, reports, hosts),
+        stop=None if traces is None else _stop(found, traces),
         sandbox=run.sandbox,
         question=question_view(found),
         cost_micro_usd=run.cost_micro_usd,
@@ -112,21 +112,36 @@ def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunV
     )
 
 
-def _stop(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> StopView | None:
+def _stop(found: Snapshot, traces: Traces) -> StopView:
     run = found.run
-    if run.killed_at is None:
-        return None
-    clear = {report["host"] for report in reports if not report["remaining"]}
-    waiting = [] if run.stop_confirmed_at is not None else [host for host in hosts if host not in clear]
+    assert run.killed_at is not None
+    clear = {report.host for report in traces.reports if not report.remaining}
+    waiting = [] if run.stop_confirmed_at is not None else [host for host in traces.boots if host not in clear]
+    late = {row.call_id: row.status for row in traces.late if row.at >= run.killed_at}
     return StopView(
         requested_at_ms=run.killed_at,
         confirmed_at_ms=run.stop_confirmed_at,
         by=run.killed_by or "",
         reason=run.kill_reason or "",
-        processes_ended=sum(report["ended"] for report in reports),
+        processes_ended=sum(report.ended for report in traces.reports),
         in_flight=run.kill_in_flight,
         unconfirmed_hosts=tuple(waiting),
+        calls=tuple(
+            CutOff(call.id, call.tool, call.tier, call.call_status, late.get(call.id), call.resolved_by)
+            for call in found.calls
+            if _was_cut_off(call, run.killed_at) or call.id in late
+        ),
+        restarted_hosts=tuple(
+            report.host for report in traces.reports if came_back(traces.boots.get(report.host, ()), report.boot_id)
+        ),
     )
+
+
+def _was_cut_off(call: CallRow, killed_at: int) -> bool:
+    """Whether a stop came while this call was under way."""
+    if call.call_status is CallStatus.STARTED:
+        return True
+    return call.call_status is CallStatus.UNKNOWN and call.ended_at is not None and call.ended_at >= killed_at
 
 
 def _event(row: Any) -> EventView:

@@ -35,6 +35,7 @@ class Stamp:
     worker: str
     host: str
     now_ms: int
+    boot_id: str | None = None
 
     @property
     def actor(self) -> Actor:
@@ -360,6 +361,7 @@ def _attempt(draft: Draft, call: CallRow, n: int, stamp: Stamp) -> None:
             "run_id": run.id,
             "worker": stamp.worker,
             "host": stamp.host,
+            "boot_id": stamp.boot_id,
             "fence": run.fence,
             "started_at": stamp.now_ms,
         },

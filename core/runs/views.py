@@ -45,6 +45,21 @@ class ArtifactView:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """A call that was in flight when its run was stopped, and what became of it."""
+
+    action_id: str
+    tool: str
+    tier: str
+    status: CallStatus
+    """`started` until the stop is proved, then `unknown`, or what somebody found out."""
+    late: str | None
+    """How it ended by its own word, if that came after the stop: kept, never used."""
+    resolved_by: str | None
+    """Who found out what became of it."""
+
+
+@dataclass(frozen=True)
 class StopView:
     """A stop that was asked for, and how far it is proved."""
 
@@ -56,6 +71,10 @@ class StopView:
     in_flight: int
     """Calls that were started when the stop was committed."""
     unconfirmed_hosts: tuple[str, ...] = ()
+    calls: tuple[CutOff, ...] = ()
+    """Those calls."""
+    restarted_hosts: tuple[str, ...] = ()
+    """Hosts that have booted since they worked on the run."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +189,11 @@ class RunView:
                 "processes_ended": self.stop.processes_ended,
                 "in_flight": self.stop.in_flight,
                 "unconfirmed_hosts": list(self.stop.unconfirmed_hosts),
+                "restarted_hosts": list(self.stop.restarted_hosts),
+                "calls": [
+                    {"action_id": c.action_id, "tool": c.tool, "status": c.status.value, "late_result": c.late}
+                    for c in self.stop.calls
+                ],
             },
         }
 

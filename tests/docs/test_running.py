@@ -60,7 +60,7 @@ def test_with_tokens_in_the_environment_it_connects_to_slack_instead(fence: Fenc
         try:
             assert f"Banksman is ready: connected to Slack at {api}" == up.first_line
             parts = json.loads((directory / "here/.banksman/run.json").read_text())["parts"]
-            assert {"bot", "worker"} == set(parts)
+            assert {"bot", "worker", "reaper"} == set(parts)
         finally:
             assert 0 == up.interrupt()
         assert [] == [name for name, pid in parts.items() if Path(f"/proc/{pid}").exists()]

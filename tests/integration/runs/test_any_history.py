@@ -26,7 +26,7 @@ from core.record.rows import CallRow, Snapshot
 from core.record.states import TERMINAL
 from core.runs import steps
 from core.runs.commands.abandon import abandon
-from core.runs.commands.confirm import confirm
+from core.runs.commands.confirm import HostReport, confirm
 from core.runs.commands.kill import kill
 from core.runs.commands.late import late_result
 from core.runs.commands.load import loaded
@@ -332,21 +332,19 @@ class Histories(RuleBasedStateMachine):
         return steps.take_turn(run, turn, asked, call_id=IDS.call(), nonce=IDS.salt(), sandbox="none", stamp=by)
 
     @precondition(lambda self: self.stopped)
-    @rule(data=st.data(), remaining=st.integers(0, 1))
-    def report(self, data: st.DataObject, remaining: int) -> None:
+    @rule(data=st.data(), ended=st.integers(0, 2), remaining=st.integers(0, 1))
+    def report(self, data: st.DataObject, ended: int, remaining: int) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.stopped)))
         before = self.stored(run_id)
-        decide = partial(
-            confirm,
-            run_id=run_id,
-            host="host-w1",
-            ended=1,
-            remaining=remaining,
-            reporter="r",
-            now_ms=self.clock.wall_ms(),
+        found = HostReport("host-w1", "boot", ended, remaining, "r")
+        answer = self.command(run_id, partial(confirm, run_id=run_id, report=found, now_ms=self.clock.wall_ms()))
+        if before.run.stop_confirmed_at is None and ended:
+            assert isinstance(answer, Decided)
+        elif before.run.stop_confirmed_at is not None and not (ended or remaining):
+            assert not isinstance(answer, Decided)
+        assert (before.run.stop_confirmed_at is None) or before.run.stop_confirmed_at == (
+            self.stored(run_id).run.stop_confirmed_at
         )
-        answer = self.command(run_id, decide)
-        assert isinstance(answer, Decided) is (before.run.stop_confirmed_at is None)
         if isinstance(answer, Decided):
             assert before.folded(answer.changes[0]) == self.stored(run_id)
 

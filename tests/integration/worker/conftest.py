@@ -140,6 +140,8 @@ class Rig:
             workspaces=Workspaces(self.home / "workspaces", objects),
             worker=identity.id,
             host="host-1",
+            boot_id=boot_id(),
+            fences=self.home / "fences",
             holds_lease=lambda: lease.holds,
             documents=Documents(self.database),
         )
