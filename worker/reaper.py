@@ -24,7 +24,7 @@ from core.store import schema
 from core.store.session import Database
 from worker.neighbours import REAPER_LOCK, WORKERS_LOCK, Lock
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("worker.reaper")
 
 STANDBY_S = 0.5
 """How soon one that stands by notices that the one at work is gone."""
