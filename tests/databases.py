@@ -8,6 +8,7 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,6 +27,19 @@ async def _migrate(url: str) -> None:
     database = Database(url)
     await schema.upgrade(database)
     await database.close()
+
+
+async def migrate_to(database: Database, revision: str) -> None:
+    """Bring a database to an older revision than ours."""
+    from alembic import command
+
+    def run(sync: Any) -> None:
+        config = schema._config()
+        config.attributes["connection"] = sync
+        command.upgrade(config, revision)
+
+    async with database.begin() as connection:
+        await connection.run_sync(run)
 
 
 def sqlite_url(path: Path) -> str:

@@ -195,6 +195,11 @@ class House:
         """Ask for a run on the command line; its id."""
         return self.cli("run", agent, *more).out.strip()
 
+    def ask_many(self, agent: str, count: int) -> list[str]:
+        """Ask for many runs, several at a time; their ids."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: self.ask(agent), range(count)))
+
     def reaches(self, run_id: str, *states: str, within_s: float = SOON_S) -> dict[str, Any]:
         """Wait until a run is in one of these states, and show it."""
 
@@ -225,17 +230,15 @@ class House:
 
     def part(self, module: str) -> int:
         """Pid of the part that runs a module, e.g. `worker`."""
-        tail = [b"-m", module.encode()]
+        return until(lambda: self.part_now(module), f"the process of {module}")
 
-        def look() -> int | None:
-            for process in descendants(self.process.pid):
-                argv = _argv(process.pid)
-                # A lifeline has the same words behind its own.
-                if process.alive and argv[1:3] == tail:
-                    return process.pid
-            return None
-
-        return until(look, f"the process of {module}")
+    def part_now(self, module: str) -> int | None:
+        """The same, `None` while there is none."""
+        for process in descendants(self.process.pid):
+            # A lifeline has the same words behind its own.
+            if process.alive and _argv(process.pid)[1:3] == [b"-m", module.encode()]:
+                return process.pid
+        return None
 
     def redis(self) -> int:
         """Pid of the embedded Redis."""
