@@ -106,48 +106,11 @@ def is_listening(port: int) -> bool:
 
 
 @dataclass
-class House:
-    """One installation, up."""
+class Installation:
+    """One home and its settings: what the command line and the database say."""
 
     home: Path
     settings: dict[str, str]
-    process: subprocess.Popen[bytes]
-    output: Path
-    """Where `up` itself writes."""
-    url: str = ""
-    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    seen: set[Process] = field(default_factory=set)
-    """Everything that was ever seen to be part of it."""
-
-    @classmethod
-    def start(cls, home: Path, **settings: str) -> "House":
-        """Start it and wait until it says that it is ready."""
-        home.mkdir(parents=True, exist_ok=True)
-        settings = {"BANKSMAN_PORT": str(free_port()), **settings}
-        output = home / "up.out"
-        with output.open("ab") as out:
-            process = subprocess.Popen(
-                [*_BANKSMAN, "up"],
-                env=clean_environment(home, **settings),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        house = cls(home, settings, process, output)
-        try:
-            house.url = until(house._announced, "the line that says it is ready", within_s=START_WITHIN_S)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"Banksman did not start:\n{house.logs()}") from None
-        return house
-
-    def _announced(self) -> str | None:
-        assert self.process.poll() is None, "it ended"
-        lines = self.output.read_text().splitlines()
-        return next((line.removeprefix(READY) for line in reversed(lines) if line.startswith(READY)), None)
 
     def cli(self, *arguments: str, code: int | None = 0, within_s: float = CLI_WITHIN_S) -> Done:
         """Run a command on this installation.
@@ -217,6 +180,49 @@ class House:
     def database_url(self) -> str:
         """Where it keeps its runs."""
         return self.settings.get("BANKSMAN_DATABASE_URL", f"sqlite+aiosqlite:///{self.home / 'banksman.db'}")
+
+
+@dataclass
+class House(Installation):
+    """One installation, up."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    """Where `up` itself writes."""
+    url: str = ""
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    seen: set[Process] = field(default_factory=set)
+    """Everything that was ever seen to be part of it."""
+
+    @classmethod
+    def start(cls, home: Path, **settings: str) -> "House":
+        """Start it and wait until it says that it is ready."""
+        home.mkdir(parents=True, exist_ok=True)
+        settings = {"BANKSMAN_PORT": str(free_port()), **settings}
+        output = home / "up.out"
+        with output.open("ab") as out:
+            process = subprocess.Popen(
+                [*_BANKSMAN, "up"],
+                env=clean_environment(home, **settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        house = cls(home, settings, process, output)
+        try:
+            house.url = until(house._announced, "the line that says it is ready", within_s=START_WITHIN_S)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"Banksman did not start:\n{house.logs()}") from None
+        return house
+
+    def _announced(self) -> str | None:
+        assert self.process.poll() is None, "it ended"
+        lines = self.output.read_text().splitlines()
+        return next((line.removeprefix(READY) for line in reversed(lines) if line.startswith(READY)), None)
 
     @property
     def run_file(self) -> dict[str, Any]:
