@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from core.execution import marks
 from core.execution.base import CallLabel
 from core.execution.cgroups import stop_groups_of
-from core.execution.processes import PROC, Process, descendants, send, table
+from core.execution.processes import PROC, Process, descendants, read, send, table
 
 VARIABLE = "BANKSMAN_CALL"
+
+_LOOK_S = 0.06
+"""How long the newest processes are looked at where none was found: hundreds of times."""
 
 
 def encode(label: CallLabel) -> str:
@@ -82,11 +85,31 @@ def labelled(
         for process in descendants(ancestor.pid, processes):
             if process.alive and process not in marked:
                 found.setdefault(process, label)
-    return {
+    asked = {
         process: label
         for process, label in found.items()
         if (run_id is None or label.run_id == run_id) and (call is None or marks.mark(label) == marks.mark(call))
     }
+    if not asked and (call or run_id):
+        for process, value in _newest():
+            if value == marks.mark(call) if call else marks.is_of_run(value, run_id or ""):
+                return {process: call or names.get(value) or marks.nameless(value, run_id or "")}
+    return asked
+
+
+def _newest() -> Iterator[tuple[Process, int]]:
+    """The youngest processes that carry a mark, looked at again and again for a moment.
+
+    A process that forks and ends without pause is another one each time, and a look at all processes, which takes much
+    longer than it lives, finds none of them; the next one is always among the youngest.
+    """
+    until_s = time.monotonic() + _LOOK_S
+    while time.monotonic() < until_s:
+        with open(f"{PROC}/loadavg", "rb") as file:  # noqa: PTH123
+            last = int(file.read().split()[-1])
+        for pid in range(max(1, last - 3), last + 6):
+            if (value := marks.mark_of(pid)) is not None and (process := read(pid)) is not None and process.alive:
+                yield process, value
 
 
 def _indelible(
@@ -126,6 +149,11 @@ def end_call(call: CallLabel, *, within_s: float = 5.0) -> int:
         for process in sorted(tree or (left if waited_s > 1 else ()), key=_is_first_of_its_namespace, reverse=True):
             if send(process, signal.SIGKILL):
                 ended.add(process)
+        if not tree or all(process not in ended for process in tree):
+            # None of them was there any more: something keeps becoming another process.
+            for process, value in _newest():
+                if value == marks.mark(call) and send(process, signal.SIGKILL):
+                    ended.add(process)
         if waited_s > within_s:
             raise TimeoutError(f"{len(left)} processes of the call {encode(call)!r} are still alive")
         time.sleep(0.01)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.execution import marks
-from core.execution.base import CallLabel, ProcessSpec, SandboxLevel
+from core.execution.base import CallLabel, Limits, ProcessSpec, SandboxLevel
 from core.execution.callgroup import abandon
 from core.execution.labels import VARIABLE, encode, end_call, label_of, labelled
 from core.execution.local import LocalEnvironment, command
@@ -197,3 +197,44 @@ def test_a_mark_is_of_its_call_and_its_run(label: CallLabel) -> None:
     assert marks.is_of_run(value, label.run_id)
     assert not marks.is_of_run(value, "another-run")
     assert value == marks.mark(marks.nameless(value, label.run_id))
+
+
+HOPPER = """
+import os
+open("running", "w").close()
+while True:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+"""
+"""It is never the process it was a moment ago."""
+
+
+async def test_a_process_that_keeps_becoming_another_is_ended_by_its_supervisor(
+    bare_environment: LocalEnvironment, python: Build, label: CallLabel
+) -> None:
+    result = await bare_environment.run(python(HOPPER, limits=Limits(wall_s=1)))
+
+    assert result.ended in ("exited", "timed-out"), result
+    assert {} == labelled(call=label)
+
+
+async def test_a_process_that_keeps_becoming_another_is_ended_by_its_mark(
+    bare_environment: LocalEnvironment, python: Build, label: CallLabel
+) -> None:
+    """A look at all processes misses it; that nothing is left is seen from no new process carrying the mark."""
+    source = f"import os\nif os.fork():\n    import time; time.sleep(100)\n{HOPPER}"
+    with lone_supervisor(bare_environment, python(source)) as (supervisor, _):
+        await kill(supervisor)
+        if bare_environment.level is SandboxLevel.LANDLOCK:
+            assert labelled(run_id=label.run_id)
+        end_call(label)
+
+        assert [] == [pid for _ in range(30) for pid in living_marked(label)]
+
+
+def living_marked(label: CallLabel) -> list[int]:
+    """Every living process with this mark among the last hundred that were made."""
+    last = int(Path("/proc/loadavg").read_text().split()[-1])
+    found = [pid for pid in range(last - 90, last + 10) if marks.mark_of(pid) == marks.mark(label)]
+    return [pid for pid in found if (process := read(pid)) is not None and process.alive]
