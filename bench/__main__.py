@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import accepts, deaths, kills, mentions, parked, steps, stops
+from bench import accepts, deaths, kills, mentions, parked, sandboxes, steps, stops
 from bench.report import Report, say
 from bench.servers import Servers, servers
 from bench.site import ROOT, Site, site
@@ -28,6 +28,7 @@ WORKLOADS: Mapping[str, tuple[Measure, ...]] = {
     "W4": (accepts.measure,),
     "W5": (stops.measure, kills.measure),
     "mention": (mentions.measure,),
+    "sandbox": (sandboxes.measure,),
 }
 VARIANTS = ("sqlite", "postgres")
 

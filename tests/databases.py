@@ -63,7 +63,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def _empty(url: str) -> None:
+async def empty(url: str) -> None:
     """Delete every row: making a database anew takes a second, this takes milliseconds."""
     connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string())
     # As a replica the server runs no triggers: neither foreign keys nor those that make events immutable.
@@ -78,7 +78,7 @@ async def _empty(url: str) -> None:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path, migrated_postgres: str) -> str:
     """The address of a migrated, empty database that no other test uses at the same time."""
     if request.param == "postgres":
-        asyncio.run(_empty(migrated_postgres))
+        asyncio.run(empty(migrated_postgres))
         return migrated_postgres
     shutil.copy(sqlite_template, tmp_path / "banksman.db")
     return sqlite_url(tmp_path / "banksman.db")

@@ -89,8 +89,21 @@ def _playground() -> None:
 
 
 @app.command("doctor")
-def _doctor(config: ConfigFile = None, json: AsJson = False) -> None:
+def _doctor(
+    config: ConfigFile = None,
+    json: AsJson = False,
+    invariants: Annotated[
+        bool, typer.Option("--invariants", help="Check what is stored instead; writes nothing.")
+    ] = False,
+    within: Annotated[
+        float, typer.Option("--within", min=1, help="With --invariants: seconds one look may take.")
+    ] = 60,
+) -> None:
     """Check that everything would work, and say what to do where it would not."""
+    if invariants:
+        from bot.cli import invariants as stored
+
+        run_command(stored.check(settings(config), within_s=within, as_json=json))
     from bot.cli import doctor
 
     run_command(doctor.examine(settings(config), as_json=json))

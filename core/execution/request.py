@@ -52,6 +52,8 @@ class Request(TypedDict):
     filter: str
     """The compiled system call filter in base64, or empty for none."""
     rlimits: list[tuple[str, int]]
+    mark: int
+    """Stands on every process of the call, see `marks.py`."""
     groups: list[GroupRequest]
     wall_s: float
     cpu_s: int

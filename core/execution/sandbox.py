@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.execution import cgroups, landlock, layout, limits, seccomp
@@ -78,7 +78,7 @@ def probe_environment(
             continue
         trial = try_recipe(recipe, spool=spool)
         if not trial.failures:
-            return LocalEnvironment(recipe, _report(recipe, failed), spool, fences)
+            return LocalEnvironment(trial.recipe, _report(trial.recipe, failed), spool, fences)
         failed.append(trial)
     if not allow_unsandboxed:
         reasons = "; ".join(f"{trial.recipe.level}: {', '.join(trial.failures)}" for trial in failed)
@@ -119,6 +119,7 @@ def try_recipe(recipe: Recipe, *, spool: Path | None = None) -> Trial:
         checks = json.loads(result.stdout)
         if Path(str(bait["outside"])).exists():
             checks["no-write-outside"] = False
+        recipe = replace(recipe, marked=checks.pop("mark"))
         may_fail = _MAY_FAIL.get(recipe.level, frozenset()) if recipe.landlock_version < 6 else frozenset()
         return Trial(recipe, tuple(name for name, held in checks.items() if not held and name not in may_fail))
 

@@ -76,6 +76,13 @@ def test_doctor_finds_nothing_wrong_here(fence: Fence, site: Site) -> None:
         assert re.search(rf"^(ok|!!) +{check} ", written, re.MULTILINE), written
 
 
+@pytest.mark.runs_fence("docs/operations.md > Doctor > 2")
+def test_the_doctor_finds_every_rule_kept_while_everything_runs(fence: Fence, site: Site, a_report: str) -> None:
+    written = site.type(*fence.commands())
+
+    assert ", 0 do not, 5 were not checked." in written, written
+
+
 @pytest.mark.runs_fence("docs/operations.md > Where data lives > 1")
 def test_the_home_can_be_closed_to_others_while_everything_runs(fence: Fence, site: Site) -> None:
     site.type(*fence.commands())
@@ -161,9 +168,12 @@ def test_the_page_of_json_shapes_describes_what_doctor_and_run_json_hold(site: S
 
     for section, value in (
         ("doctor", site.json(".venv/bin/banksman doctor --json")),
+        ("doctor --invariants", site.json(".venv/bin/banksman doctor --invariants --json")),
         ("run.json", site.run_file),
     ):
-        assert sorted(first_cells(section_of(page, section) or "")) == sorted(paths(value, whole=("settings",)))
+        assert sorted(first_cells(section_of(page, section) or "")) == sorted(
+            paths(value, whole=("settings", "invariants[].offending"))
+        )
 
 
 @pytest.mark.parametrize(

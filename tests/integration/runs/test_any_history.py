@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -291,7 +291,7 @@ class Histories(RuleBasedStateMachine):
                 return self.probed(run, call, by, data)
             return steps.end_call(run, call, CallEnd(recovery.do, {}, error=recovery.why), by)
         if call is not None:
-            change = steps.end_call(run, call, data.draw(ENDS), by)
+            change = steps.end_call(run, call, as_decided(call, data.draw(ENDS)), by)
         elif state in ("context-loaded", "executing"):
             change = steps.begin_planning(run, by)
         elif state == "planning":
@@ -377,6 +377,12 @@ class Histories(RuleBasedStateMachine):
 
 def open_call(run: Snapshot) -> CallRow | None:
     return next((call for call in run.calls if call.status in ("intent", "started")), None)
+
+
+def as_decided(call: CallRow, end: CallEnd) -> CallEnd:
+    """The end with a repetition only where `calls.with_retry` allows one: it surely did nothing, or may do it twice."""
+    may_repeat = end.status == "failed-safe" or (end.status == "unknown" and call.recovery in ("pure", "idempotent"))
+    return end if may_repeat else replace(end, retry_in_ms=None)
 
 
 ENDS = st.builds(
