@@ -81,6 +81,13 @@ async def listed(
         return [RunRow(**row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def channels(database: Database, tenant: str) -> list[str]:
+    """Ids of the channels anything was ever asked for in."""
+    statement = select(runs.c.channel).where(runs.c.tenant == tenant, runs.c.channel.is_not(None)).distinct()
+    async with database.read() as connection:
+        return list((await connection.execute(statement.order_by(runs.c.channel))).scalars())
+
+
 async def stop_report_rows(database: Database, tenant: str, run_id: str) -> Sequence[Any]:
     """What hosts reported after the run was stopped: rows of `stop_reports`."""
     async with database.read() as connection:
