@@ -5,12 +5,12 @@ Each function takes the read model and returns rich text lines or context blocks
 
 from bot.blocks.approval_parts import effect
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
-from bot.blocks.words import REASON_WORDS, badge, count, is_ended, money, size
+from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size
 from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
-from core.record.states import CallStatus, RunState
-from core.runs.views import ArtifactView, CutOff, RunView
+from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.views import ArtifactView, CutOff, FreezeView, RunView
 
 TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
 """One glyph per step status; plain characters, so that they line up and need no emoji font."""
@@ -21,6 +21,8 @@ _WAITING = 3
 _CUT_OFF = 8
 _INSIDE = ("read", "workspace")
 """Tiers of calls that change nothing outside, however they end."""
+_FREEZES = 3
+_UNTIL_THAWED = "Nothing starts until it is thawed, which operators do; what is under way goes on to its end."
 
 
 def headline(view: RunView) -> Block:
@@ -80,9 +82,32 @@ def _step(step: PlanStep) -> Block:
     return line(*leaves)
 
 
+def frozen(view: RunView) -> Block | None:
+    """The banner of a run that a freeze covers: who froze it, since when and why."""
+    if not view.freezes:
+        return None
+    return rich(*(freeze_line(each, view) for each in view.freezes[:_FREEZES]), line(word(_UNTIL_THAWED)))
+
+
+def freeze_line(freeze: FreezeView, view: RunView | None = None) -> Block:
+    """One freeze as one line."""
+    known = {} if view is None else {view.requester: view.requester_slack}
+    leaves = [emoji("snowflake"), word(" "), word("Frozen", bold=True), word(" by "), principal(freeze.by, known)]
+    leaves += [
+        word(" since "),
+        moment(freeze.frozen_at_ms),
+        word(" ("),
+        say(freeze.scope, code=True, limit=80),
+        word(")"),
+    ]
+    if freeze.reason:
+        leaves += [word(": "), say(freeze.reason, italic=True, limit=300)]
+    return line(*leaves)
+
+
 def blocked(view: RunView) -> Block | None:
-    """Why it cannot go on, and what a person can do about it."""
-    if view.state is not RunState.BLOCKED:
+    """Why it cannot go on, and what a person can do about it; a freeze has a banner of its own."""
+    if view.state is not RunState.BLOCKED or (view.blocked_reason is BlockedReason.FROZEN and view.freezes):
         return None
     if view.blocked_reason is None:
         words, remedy = "no reason was recorded", "Look at Details, or stop the run."
@@ -93,15 +118,19 @@ def blocked(view: RunView) -> Block | None:
 
 
 def waiting(view: RunView) -> Block | None:
-    """What it waits to be approved, by whom and how many, and until when."""
-    if view.state is not RunState.WAITING_FOR_APPROVAL:
+    """What it waits to be approved, by whom and how many, and until when; or how long from when it is thawed."""
+    parked = any(each.parked_ms is not None for each in view.approvals)
+    if view.state is not RunState.WAITING_FOR_APPROVAL and not parked:
         return None
     rows = []
     for approval in [each for each in view.approvals if each.status in ("pending", "approved")][:_WAITING]:
         have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
         rows.append(line(word("Asks: ", bold=True), say(effect(approval), limit=300)))
         rows.append(line(say(who_may(approval.approvers), limit=200)))
-        rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+        if approval.parked_ms is None:
+            rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+        else:
+            rows.append(line(word(f"{have}; its time stands still: {duration(approval.parked_ms)} left when thawed")))
     return rich(*rows) if rows else None
 
 

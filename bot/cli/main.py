@@ -34,6 +34,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator'
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 As = Annotated[str | None, typer.Option("--as", help="Act as this principal, if the config lets you.")]
 Run = Annotated[str, typer.Argument(help="A run's id, or its last characters.")]
+Scope = Annotated[
+    str, typer.Argument(help="run:ID, agent:NAME, tool:NAME, channel:ID or channel:#name, team:ID, or everything.")
+]
 Approval = Annotated[str, typer.Argument(help="An approval's id, or its last characters.")]
 Seen = Annotated[str | None, typer.Option("--seen", help="Digest of the text you have read; any other is refused.")]
 
@@ -189,6 +192,44 @@ def _kill(
     from bot.cli import stopping
 
     run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
+
+
+@app.command("freeze")
+def _freeze(
+    scope: Scope,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown on every card it concerns.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Let nothing start of a run, playbook, tool, channel, team or everything; needs neither Slack nor Redis."""
+    from bot.cli import freezing
+
+    run_command(freezing.freeze(settings(config), scope, as_name=as_, reason=reason))
+
+
+@app.command("thaw")
+def _thaw(
+    scope: Scope,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; said in the channel that was frozen.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Let go on what was frozen; approvals get back the time they had left."""
+    from bot.cli import freezing
+
+    run_command(freezing.thaw(settings(config), scope, as_name=as_, reason=reason))
+
+
+@app.command("freezes")
+def _freezes(
+    all_: Annotated[bool, typer.Option("--all", help="Also what was thawed, the newest first.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """List what is frozen."""
+    from bot.cli import freezing
+
+    run_command(freezing.list_freezes(settings(config), ended=all_, as_json=json))
 
 
 @app.command("pending")

@@ -1,15 +1,18 @@
 """Read models of runs, loaded: what cards, lists, the CLI and its JSON show."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from core.planners.base import PlanStep
+from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
-from core.record.states import BlockedReason, CallStatus, RunState
+from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
+from core.runs import freezing
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunLine, RunView, StopView
-from core.store import runs
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
+from core.store import freezes, runs
 from core.store.runs import Traces
 from core.store.session import Database
 
@@ -20,8 +23,9 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     if found is None:
         return None
     if found.run.killed_at is None:
-        return _view(found, None)
-    return _view(found, await runs.traces(database, tenant, run_id))
+        over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
+        return _view(found, None, over)
+    return _view(found, await runs.traces(database, tenant, run_id), ())
 
 
 async def lines(
@@ -35,7 +39,14 @@ async def lines(
 ) -> list[RunLine]:
     """A list of runs, newest first."""
     found = await runs.listed(database, tenant, state=state, requester=requester, open_only=open_only, limit=limit)
-    return [line(row) for row in found]
+    opened = await freezes.open_ones(database, tenant)
+    return [line(row, opened) for row in found]
+
+
+async def frozen(database: Database, tenant: str, *, ended: bool = False) -> list[FreezeView]:
+    """What is frozen, the earliest first; or with what was, the newest first."""
+    found = await freezes.listed(database, tenant) if ended else await freezes.open_ones(database, tenant)
+    return [freeze_view(row) for row in found]
 
 
 async def log(database: Database, tenant: str, run_id: str) -> list[EventView]:
@@ -49,8 +60,22 @@ def artifact_view(row: ArtifactRow) -> ArtifactView:
     return ArtifactView(row.id, row.name, row.sha256, row.size, row.media_type, role)  # type: ignore[arg-type]
 
 
-def line(row: RunRow) -> RunLine:
-    """A run as one row of a list."""
+def freeze_view(row: FreezeRow) -> FreezeView:
+    """A freeze as people see it."""
+    return FreezeView(
+        id=row.id,
+        scope=row.what.name,
+        by=row.frozen_by,
+        reason=row.reason,
+        frozen_at_ms=row.frozen_at,
+        thawed_at_ms=row.thawed_at,
+        thawed_by=row.thawed_by,
+    )
+
+
+def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
+    """A run as one row of a list, beside what is frozen; what a freeze of one tool covers only shows when it holds."""
+    held = row.blocked_reason == BlockedReason.FROZEN
     return RunLine(
         id=row.id,
         state=row.run_state,
@@ -62,10 +87,11 @@ def line(row: RunRow) -> RunLine:
         updated_at_ms=row.updated_at,
         blocked_reason=BlockedReason(row.blocked_reason) if row.blocked_reason else None,
         cost_micro_usd=row.cost_micro_usd,
+        frozen=held or (row.run_state not in TERMINAL and bool(covering(opened, row, ()))),
     )
 
 
-def _view(found: Snapshot, traces: Traces | None) -> RunView:
+def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -107,6 +133,7 @@ def _view(found: Snapshot, traces: Traces | None) -> RunView:
         stop=None if traces is None else _stop(found, traces),
         sandbox=run.sandbox,
         question=question_view(found),
+        freezes=tuple(freeze_view(row) for row in over),
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )

@@ -78,6 +78,33 @@ class StopView:
 
 
 @dataclass(frozen=True)
+class FreezeView:
+    """Something an operator has frozen."""
+
+    id: str
+    scope: str
+    """As commands take it: `agent:checkup`, `everything`."""
+    by: str
+    reason: str
+    """A person's text."""
+    frozen_at_ms: int
+    thawed_at_ms: int | None = None
+    thawed_by: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of `banksman freezes --json`, and of `freezes` in `show`."""
+        return {
+            "id": self.id,
+            "scope": self.scope,
+            "by": self.by,
+            "reason": self.reason,
+            "frozen_at": rfc3339(self.frozen_at_ms),
+            "thawed_at": rfc3339(self.thawed_at_ms),
+            "thawed_by": self.thawed_by,
+        }
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run, whole."""
 
@@ -114,6 +141,8 @@ class RunView:
     """Level its tools ran under, once a worker has driven it."""
     question: QuestionView | None = None
     """What it waits to be told, while it is blocked with a question."""
+    freezes: tuple[FreezeView, ...] = ()
+    """Open freezes that cover it, the earliest first: nothing of it starts."""
     cost_micro_usd: int = 0
     steps: int = 0
 
@@ -135,6 +164,7 @@ class RunView:
             updated_at_ms=self.updated_at_ms,
             blocked_reason=self.blocked_reason,
             cost_micro_usd=self.cost_micro_usd,
+            frozen=bool(self.freezes),
         )
 
     def full_json(self) -> dict[str, Any]:
@@ -168,6 +198,7 @@ class RunView:
                 for a in self.actions
             ],
             "approvals": [approval.as_json() for approval in self.approvals],
+            "freezes": [freeze.as_json() for freeze in self.freezes],
             "artifacts": [
                 {
                     "id": a.id,
@@ -212,6 +243,8 @@ class RunLine:
     updated_at_ms: int
     blocked_reason: BlockedReason | None
     cost_micro_usd: int
+    frozen: bool = False
+    """Whether a freeze covers it: nothing of it starts."""
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one entry of `banksman runs --json`."""
@@ -226,6 +259,7 @@ class RunLine:
             "updated_at": rfc3339(self.updated_at_ms),
             "blocked_reason": self.blocked_reason.value if self.blocked_reason else None,
             "cost_micro_usd": self.cost_micro_usd,
+            "frozen": self.frozen,
         }
 
 

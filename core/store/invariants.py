@@ -298,10 +298,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "I31",
+        # What is frozen says so on its card alone: one word for a whole channel, not one for each run in it.
         "a blocked run says why, and has told its thread",
         """SELECT r.id FROM runs r WHERE r.state = 'blocked' AND (r.blocked_reason IS NULL
-           OR (r.channel IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.tenant = r.tenant
-           AND o.run_id = r.id AND o.kind = 'slack.blocked')))""",
+           OR (r.blocked_reason <> 'frozen' AND r.channel IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox o
+           WHERE o.tenant = r.tenant AND o.run_id = r.id AND o.kind = 'slack.blocked')))""",
         "A run waits for a person who does not know. Tell whoever asked for it, and report it.",
     ),
     Invariant(

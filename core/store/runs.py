@@ -90,6 +90,13 @@ async def listed(
         return [RunRow(**row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def channels(database: Database, tenant: str) -> list[str]:
+    """Ids of the channels anything was ever asked for in."""
+    statement = select(runs.c.channel).where(runs.c.tenant == tenant, runs.c.channel.is_not(None)).distinct()
+    async with database.read() as connection:
+        return list((await connection.execute(statement.order_by(runs.c.channel))).scalars())
+
+
 @dataclass(frozen=True)
 class Late:
     """A result that came after its attempt had lost the run."""

@@ -14,7 +14,7 @@ from core.planners.base import PlanStep
 from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import ApprovalView, VoteView
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunView, StopView
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
 from tests.docs.links import link_problems
@@ -76,6 +76,7 @@ VIEW = RunView(
         restarted_hosts=("host-2",),
     ),
     sandbox="bwrap",
+    freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
 )
 EVENT = EventView(1, AT_MS, "state", None, "created", "human:ana", None, "sha256:00", 0, ({"call": "a"},), "00", "00")
 

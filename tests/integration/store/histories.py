@@ -2,7 +2,7 @@
 
 `done` completed a call that left a file, and a gated one that people approved on what they had seen. `stopped` was
 stopped in the middle of a call whose result came late. `waiting` waits for approval, `blocked` for a person who looks,
-`asking` had a question that was answered, and `going` is at work.
+`frozen` was frozen while it waited and `thawed` is free again, and `going` is at work.
 """
 
 import hashlib
@@ -14,12 +14,14 @@ from sqlalchemy import text
 
 from core.actions.shown import box
 from core.artifacts import FileStore
-from core.ids import TENANT, RunId
+from core.ids import TENANT, Ids, RunId
 from core.planners.base import Finish, PlanStep, Turn
 from core.principals import Principal
+from core.queue import SilentDoorbell
 from core.record.changes import Decided, Refusal
+from core.record.freezes import Frozen, Scope
 from core.record.rows import Snapshot
-from core.runs import steps
+from core.runs import freezing, steps
 from core.runs.commands.decide import Ballot, decide
 from core.runs.commands.kill import kill
 from core.runs.commands.late import late_result
@@ -63,6 +65,7 @@ class History:
         await self.stopped()
         await self.waiting()
         await self.blocked()
+        await self.frozen()
         await self.going()
         async with self.database.begin() as connection:
             # These tests may take minutes, and nobody renews what a worker holds.
@@ -164,6 +167,21 @@ class History:
     async def blocked(self) -> None:
         run = await self.turn(await self.claimed("blocked"), act("pay"), recovery="opaque")
         await self.ended(run, status="unknown", out={}, error="no answer")
+
+    async def frozen(self) -> None:
+        """One that was frozen while it waited, and one that was thawed again."""
+        for key, ends in (("frozen", False), ("thawed", True)):
+            run = await self.asked(await self.claimed(key))
+            what, ids = Frozen(Scope.RUN, run.run.id), Ids(self.clock)
+            done = await freezing.freeze(
+                self.database, TENANT, what, by=OPERATOR, reason="", ids=ids, now_ms=self.now_ms
+            )
+            assert not isinstance(done, Refusal)
+            assert 1 == await freezing.spread(self.database, SilentDoorbell(), now_ms=self.now_ms)
+            if ends:
+                bell = SilentDoorbell()
+                await freezing.thaw(self.database, bell, TENANT, what, by=OPERATOR, reason="", now_ms=self.now_ms)
+                assert 1 == await freezing.spread(self.database, bell, now_ms=self.now_ms)
 
     async def going(self) -> None:
         await self.turn(await self.claimed("going"), act("work"))
