@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import accepts, deaths, mentions, parked, steps, stops
+from bench import accepts, deaths, kills, mentions, parked, sandboxes, steps, stops
 from bench.report import Report, say
 from bench.servers import Servers, servers
 from bench.site import ROOT, Site, site
@@ -26,8 +26,9 @@ WORKLOADS: Mapping[str, tuple[Measure, ...]] = {
     "W2": (parked.measure,),
     "W3": (deaths.measure,),
     "W4": (accepts.measure,),
-    "W5": (stops.measure,),
+    "W5": (stops.measure, kills.measure),
     "mention": (mentions.measure,),
+    "sandbox": (sandboxes.measure,),
 }
 VARIANTS = ("sqlite", "postgres")
 

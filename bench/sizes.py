@@ -18,6 +18,7 @@ class Sizes:
     stops: int
     busy_stops: int
     mentions: int
+    sandboxes: int
     within_s: float
     """How long one workload may take before it counts as failed."""
 
@@ -31,6 +32,7 @@ SMALL = Sizes(
     stops=20,
     busy_stops=8,
     mentions=12,
+    sandboxes=100,
     within_s=180,
 )
 """About a minute for each database on an idle machine."""
@@ -44,6 +46,7 @@ FULL = Sizes(
     stops=30,
     busy_stops=20,
     mentions=20,
+    sandboxes=1_000,
     within_s=900,
 )
 """Some minutes for each database."""

@@ -28,7 +28,7 @@ from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide, take_back
 from core.runs.commands.resolve import resolve
-from core.store import approvals, people, runs
+from core.store import approvals, freezes, people, runs
 from core.store.inbox import InboxRow
 from core.store.lane import Decide, Target
 
@@ -70,7 +70,10 @@ async def vote(office: Office, row: InboxRow) -> Message:
         reason=str(body.get("reason") or ""),
         inbox_key=row.dedupe_key,
     )
-    decided = partial(decide, ballot=ballot, policy_digest=desk.policy_digest, now_ms=desk.clock.wall_ms())
+    opened = await freezes.open_ones(desk.database, desk.tenant)
+    decided = partial(
+        decide, ballot=ballot, policy_digest=desk.policy_digest, now_ms=desk.clock.wall_ms(), freezes=opened
+    )
     return await _carried_out(office, Target(approval_id=approval_id), decided)
 
 
@@ -150,8 +153,8 @@ async def may_not(office: Office, ask: AskView, who: Principal) -> Message | Non
 async def _not_seen(office: Office, ask: AskView, body: Mapping[str, Any], who: Principal) -> Message | None:
     """Why this click cannot be a decision on the action: another message, another text, or pages nobody opened."""
     desk, approval = office.desk, ask.approval
-    if approval.status != "pending":
-        return None  # who was first, or why it is closed, is said where votes are counted
+    if approval.status != "pending" or approval.parked_ms is not None:
+        return None  # who was first, why it is closed or who froze it is said where votes are counted
     if body.get("view"):
         if body["decision"] == "deny":
             return None

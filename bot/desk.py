@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bot.blocks.lists import AgentLine
 from bot.groups import Groups
 from bot.identity import Identity, TenantCheck
 from bot.slack import Me, SlackClient
+from core.actions.policy import Policy, parse
 from core.artifacts import ObjectStore
 from core.clock import Clock
 from core.config.live import LiveConfig
@@ -47,6 +49,11 @@ class Desk:
         return _compiled(self.config)
 
     @property
+    def policy(self) -> Policy:
+        """The operator's rules as they hold now."""
+        return _parsed(self.config.policy_text)
+
+    @property
     def policy_digest(self) -> str:
         """Of the policy that holds now."""
         return Pinned("policy", self.config.policy_text).digest
@@ -67,6 +74,8 @@ class Desk:
             AgentLine(playbook.name, playbook.description or playbook.title) for playbook in self.playbooks.values()
         ]
 
+
+_parsed = lru_cache(maxsize=2)(parse)
 
 _compiled_last: tuple[str, Mapping[str, Playbook]] = ("", {})
 

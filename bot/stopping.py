@@ -35,7 +35,7 @@ async def stop_run(
     who = await desk.identity.principal(user, team=team)
     if isinstance(who, NotRecognised):
         return sentence(who.sentence)
-    decide = partial(kill, run_id=run_id, by=who, reason=reason, now_ms=at_ms)
+    decide = partial(kill, run_id=run_id, by=who, reason=reason, policy=desk.policy, now_ms=at_ms)
     answer = await desk.database.journal.command(desk.tenant, Target(run_id=run_id), decide)
     match answer:
         case Refusal() as refusal:

@@ -23,7 +23,12 @@ class Pulse:
     good_at_s: float = field(default_factory=time.monotonic)
     """When a pass last ended without an error."""
     over: bool = False
-    """The loop was told to end, and did."""
+    """The loop was told to end, and did; or it has not begun yet."""
+
+    def begin(self) -> None:
+        """Note that the loop begins now."""
+        self.passed_at_s = self.good_at_s = time.monotonic()
+        self.over = False
 
     def passed(self, *, ok: bool) -> None:
         """Note the end of a pass."""

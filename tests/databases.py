@@ -8,6 +8,7 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,6 +27,19 @@ async def _migrate(url: str) -> None:
     database = Database(url)
     await schema.upgrade(database)
     await database.close()
+
+
+async def migrate_to(database: Database, revision: str) -> None:
+    """Bring a database to an older revision than ours."""
+    from alembic import command
+
+    def run(sync: Any) -> None:
+        config = schema._config()
+        config.attributes["connection"] = sync
+        command.upgrade(config, revision)
+
+    async with database.begin() as connection:
+        await connection.run_sync(run)
 
 
 def sqlite_url(path: Path) -> str:
@@ -49,7 +63,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def _empty(url: str) -> None:
+async def empty(url: str) -> None:
     """Delete every row: making a database anew takes a second, this takes milliseconds."""
     connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string())
     # As a replica the server runs no triggers: neither foreign keys nor those that make events immutable.
@@ -64,7 +78,7 @@ async def _empty(url: str) -> None:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path, migrated_postgres: str) -> str:
     """The address of a migrated, empty database that no other test uses at the same time."""
     if request.param == "postgres":
-        asyncio.run(_empty(migrated_postgres))
+        asyncio.run(empty(migrated_postgres))
         return migrated_postgres
     shutil.copy(sqlite_template, tmp_path / "banksman.db")
     return sqlite_url(tmp_path / "banksman.db")

@@ -191,9 +191,9 @@ def snapshot(run: RunRow | None = None, *calls: CallRow, **parts: Any) -> Snapsh
     return Snapshot(run or run_row(), calls, **parts)
 
 
-def stamp(now_ms: int = NOW_MS, *, worker: str = "w1", host: str = "host-1") -> Stamp:
+def stamp(now_ms: int = NOW_MS, *, worker: str = "w1", host: str = "host-1", boot_id: str | None = None) -> Stamp:
     """A worker, its host and the time."""
-    return Stamp(worker, host, now_ms)
+    return Stamp(worker, host, now_ms, boot_id)
 
 
 def surface(**parts: str) -> Surface:
@@ -266,10 +266,16 @@ def ended(status: Any = "succeeded", **fields: Any) -> CallEnd:
 
 
 def call_started(
-    at: Snapshot, step: str = "s1", *, recovery: RecoveryClass = "pure", now_ms: int = NOW_MS, worker: str = "w1"
+    at: Snapshot,
+    step: str = "s1",
+    *,
+    recovery: RecoveryClass = "pure",
+    now_ms: int = NOW_MS,
+    worker: str = "w1",
+    boot_id: str | None = None,
 ) -> RunChange:
     """The change that starts a call, from `context-loaded`, `planning`, or (with its end) from a call under way."""
-    by = stamp(now_ms, worker=worker)
+    by = stamp(now_ms, worker=worker, boot_id=boot_id)
     first, now = None, at
     if at.run.state == "executing":
         first = steps.end_call(at, next(call for call in at.calls if call.status == "started"), ended(), by)
@@ -343,10 +349,15 @@ async def a_claimed_run(database: Database, worker: str = "w1", **fields: Any) -
 
 
 async def an_executing_run(
-    database: Database, worker: str = "w1", *, recovery: RecoveryClass = "pure", **fields: Any
+    database: Database,
+    worker: str = "w1",
+    *,
+    recovery: RecoveryClass = "pure",
+    boot_id: str | None = None,
+    **fields: Any,
 ) -> Snapshot:
-    """A stored run held by a worker, its first call under way."""
+    """A stored run held by a worker, its first call under way in that boot of its host."""
     claimed = await a_claimed_run(database, worker, **fields)
-    change = call_started(claimed, recovery=recovery, worker=worker)
+    change = call_started(claimed, recovery=recovery, worker=worker, boot_id=boot_id)
     await landed(database, change)
     return claimed.folded(change)

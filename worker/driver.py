@@ -14,14 +14,14 @@ from functools import partial
 
 from core import metrics
 from core.clock import Clock
-from core.execution.labels import end_call, labelled
+from core.execution.reaper import Ended, end_run
 from core.queue import Doorbell
 from core.record.changes import Decided
 from core.record.rows import Snapshot
 from core.record.states import DUE_NOW
 from core.runs import steps
 from core.runs.commands.abandon import abandon
-from core.runs.commands.confirm import CONFIRMED, confirm
+from core.runs.commands.confirm import CONFIRMED, HostReport, confirm
 from core.runs.engine import Slice, Station
 from core.runs.leases import Lease
 from core.runs.steps import Stamp
@@ -230,9 +230,9 @@ class Driver:
         try:
             if run.fence > 1 and self._ended.get(run.id) != run.fence - 1:
                 # Somebody else held it before, or a slice of ours broke off: nothing of theirs may run beside this one.
-                _, remaining = await self._end_leftovers(run.id, below=run.fence)
-                if remaining:
-                    raise RuntimeError(f"{remaining} processes of an earlier attempt cannot be ended")
+                found = await self._end_leftovers(run.id, below=run.fence)
+                if found.remaining:
+                    raise RuntimeError(f"{found.remaining} processes of an earlier attempt cannot be ended")
             after = await work.drive()
             self._remember(run.id, run.fence)
         except Exception as error:
@@ -268,19 +268,9 @@ class Driver:
         except Exception:
             log.exception("could not give a run back", extra={"action": "abandon_failed", "run": run_id})
 
-    async def _end_leftovers(self, run_id: str, *, below: int) -> tuple[int, int]:
-        """End what holders of the run before fence `below` left on this host; `(ended, remaining)` processes."""
-        ended = 0
-        found = {label for label in (await asyncio.to_thread(labelled, run_id=run_id)).values() if label.fence < below}
-        if not found:
-            return 0, 0
-        for label in found:
-            try:
-                ended += await asyncio.to_thread(end_call, label)
-            except TimeoutError:
-                log.exception("a process cannot be ended", extra={"action": "process_stuck", "run": run_id})
-        left = (await asyncio.to_thread(labelled, run_id=run_id)).values()
-        return ended, sum(1 for label in left if label.fence < below)
+    async def _end_leftovers(self, run_id: str, *, below: int) -> Ended:
+        """End what holders of the run before fence `below` left on this host."""
+        return await asyncio.to_thread(end_run, run_id, below=below, fences=self._station.fences)
 
     async def _report(self, tenant: str, run_id: str, *, below: int, ended: int) -> bool:
         """End what is left here of a stopped run and say what was found; a run that was only lost is not reported.
@@ -289,16 +279,11 @@ class Driver:
             Whether it was reported.
         """
         try:
-            more, remaining = await self._end_leftovers(run_id, below=below)
-            decide = partial(
-                confirm,
-                run_id=run_id,
-                host=self._station.host,
-                ended=ended + more,
-                remaining=remaining,
-                reporter=f"worker:{self._station.worker}",
-                now_ms=self._clock.wall_ms(),
-            )
+            found = await self._end_leftovers(run_id, below=below)
+            station = self._station
+            total, reporter = ended + found.ended, f"worker:{station.worker}"
+            report = HostReport(station.host, station.boot_id, total, found.remaining, reporter)
+            decide = partial(confirm, run_id=run_id, report=report, now_ms=self._clock.wall_ms())
             answer = await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
             if not isinstance(answer, Decided):
                 return False

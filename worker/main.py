@@ -1,7 +1,8 @@
 """The worker process: one lease, one driver, and the loops that keep them honest.
 
 arq's loop, the poll, the renewals, the sweeper and the stop listener run in one task group; only the first of them
-needs Redis, and losing it costs latency. SIGTERM drains: nothing new is taken up, slices end at a step boundary, the
+needs Redis, and losing it costs latency. The host's reaper, which proves stops when this process cannot, is started
+here if there is none. SIGTERM drains: nothing new is taken up, slices end at a step boundary, the
 rest is ended and handed over.
 """
 
@@ -22,6 +23,7 @@ from core.runs.tidying import tidy
 from worker.arq_loop import run_arq_loop
 from worker.driver import POLL_S, Driver
 from worker.health import Pulses, health_of
+from worker.neighbours import WATCH_S as WATCH_REAPER_S
 from worker.wiring import Worker
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         group.create_task(every(stop, next_pass_s, sweeper.tick, pulses.sweeper))
         group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker)))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
+        group.create_task(every(stop, lambda: WATCH_REAPER_S, worker.keeper.look))
         if worker.redis_url is not None:
             group.create_task(
                 run_arq_loop(worker.redis_url, driver.on_ring, max_jobs=worker.slots * 4, stop=stop, grace_s=GRACE_S)
@@ -71,14 +74,17 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def _leased(worker: Worker) -> AsyncIterator[None]:
     """The lease; given up in order, or left to run out if the body raises."""
+    worker.keeper.enter()
+    await worker.keeper.look()
     await worker.lease.acquire()
     yield
     await worker.lease.give_up()
+    await worker.keeper.leave()
 
 
 async def _tidy(worker: Worker) -> None:
     station = worker.station
-    await tidy(station.database, station.workspaces, station.bench.scratch)
+    await tidy(station.database, station.workspaces, station.bench.scratch, station.fences)
 
 
 async def _reload(worker: Worker) -> None:

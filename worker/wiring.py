@@ -25,6 +25,7 @@ from core.crashpoints import crashpoint
 from core.errors import ConfigError
 from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
 from core.execution.bounded import BoundedEnvironment
+from core.execution.hostfence import FENCES
 from core.execution.outside import outside_environment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
@@ -48,6 +49,7 @@ from core.store.session import Database
 from core.tools.catalogue import standard_tools
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
+from worker.neighbours import ReaperKeeper
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Worker:
     lease: Lease
     doorbell: Doorbell
     config: LiveConfig
+    keeper: ReaperKeeper
     redis_url: str | None
     metrics_at: Place | None = None
     slots: int = SLOTS
@@ -97,7 +100,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
         bench = Bench(
             rules=rulebooks(live),
             outdoors=Outdoors(
-                environment=outside_environment(home / "spool"),
+                environment=outside_environment(home / "spool", home / FENCES),
                 database_url=settings.database_url,
                 secrets=SystemSecrets(),
                 secret_refs=lambda: secret_refs(live.current),
@@ -115,7 +118,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             most_open_asks=limits.open_questions,
         )
         host = host_name()
-        identity = Identity(ids.new("wrk"), host, boot_id(), os.getpid(), _version(), environment.level.value)
+        boot = boot_id()
+        identity = Identity(ids.new("wrk"), host, boot, os.getpid(), _version(), environment.level.value)
         lease = Lease(database, identity, clock)
         station = Station(
             database=database,
@@ -125,10 +129,13 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             workspaces=Workspaces(home / "workspaces", objects),
             worker=identity.id,
             host=host,
+            boot_id=boot,
+            fences=home / FENCES,
             holds_lease=lambda: lease.holds,
             documents=Documents(database),
         )
-        yield Worker(station, lease, doorbell, live, settings.redis_url, settings.metrics_at)
+        keeper, at = ReaperKeeper(home), settings.metrics_at
+        yield Worker(station, lease, doorbell, live, keeper, settings.redis_url, at)
     finally:
         await doorbell.close()
         await database.close()
@@ -164,6 +171,7 @@ def sandbox(config: Config, tool_environment: Path, home: Path) -> Environment:
         prefer=None if wanted == "auto" else SandboxLevel(wanted),
         hidden=[home],
         spool=home / "spool",
+        fences=home / FENCES,
     )
     if wanted not in ("auto", found.level.value) and config.sandbox.unsandboxed != "allowed":
         raise SandboxUnavailable(

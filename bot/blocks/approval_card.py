@@ -7,7 +7,7 @@ clicked is checked when it is clicked; a card only offers it.
 
 from bot.blocks import bounds
 from bot.blocks.approval_parts import (
-    TITLES,
+    FROZEN,
     Known,
     agents_words,
     changes,
@@ -15,6 +15,7 @@ from bot.blocks.approval_parts import (
     effect,
     facts,
     standing,
+    title_of,
     votes,
     warnings,
     who,
@@ -46,7 +47,11 @@ CHUNK = 2_800
 """Characters of the box in one piece of a card or a page."""
 CHUNKS_ON_A_PAGE = 3
 
-_LEFT_OPEN = {"superseded": "What was approved or asked is no longer what would run. Decide on the newer card."}
+_LEFT_OPEN = {
+    "superseded": "What was approved or asked is no longer what would run. Decide on the newer card.",
+    FROZEN: "An operator has frozen this run; its card says who and why. Denying still counts. The time to decide goes "
+    "on when it is thawed.",
+}
 
 
 def ballot_value(approval: ApprovalView) -> str:
@@ -68,7 +73,7 @@ def approval_card(ask: AskView, known: Known, *, now_ms: int) -> Message:
     """
     approval = ask.approval
     status = standing(ask, now_ms)
-    symbol, title = TITLES[status]
+    symbol, title = title_of(status)
     sentence = effect(approval)
     shown, rest = _box(ask)
     return message(
@@ -102,16 +107,16 @@ def _buttons(ask: AskView, status: str) -> list[Block]:
     """What may be clicked. A closed card offers nothing to decide; what it cannot show whole stays readable."""
     value = ballot_value(ask.approval)
     row = []
-    if status == "pending":
-        if is_inline(ask):
+    if status in ("pending", FROZEN):
+        if is_inline(ask) and status == "pending":
             row.append(_approve(ask, value))
         row.append(button("Deny…", ActionId.APPROVAL_DENY, value, danger=True))
     if not is_inline(ask):
         label = f"Details: read all of it ({count(page_count(ask), 'page')})"
         row.append(button(label, ActionId.APPROVAL_DETAILS, value))
-    elif status == "pending":
+    elif status in ("pending", FROZEN):
         row.append(button("Details", ActionId.APPROVAL_DETAILS, value))
-    if ask.approval.live and status in ("pending", "approved"):
+    if ask.approval.live and status in ("pending", "approved", FROZEN):
         row.append(button("Take back my vote", ActionId.APPROVAL_TAKE_BACK, value))
     return row
 

@@ -9,13 +9,13 @@ from typing import Any
 from bot.blocks import bounds
 from bot.blocks.approval_card import CHUNK, CHUNKS_ON_A_PAGE, ballot_value, page_count
 from bot.blocks.approval_parts import (
-    TITLES,
     Known,
     agents_words,
     changes,
     effect,
     facts,
     standing,
+    title_of,
     votes,
     warnings,
     who,
@@ -46,7 +46,7 @@ def approval_pages(ask: AskView, page: int, *, may_decide: bool, known: Known, n
         sentence = line(word("Action: "), say(effect(approval), bold=True, limit=400))
         blocks += [rich(sentence), warnings(ask), who(ask, known), facts(ask)]
         blocks += [changes(ask), votes(approval, known, most=_VOTES), agents_words(ask)]
-    blocks.append(context(word(f"{TITLES[status][1]}. Page {page} of {pages}, exactly as it is stored:")))
+    blocks.append(context(word(f"{title_of(status)[1]}. Page {page} of {pages}, exactly as it is stored:")))
     for at, chunk in enumerate(everything[first : first + CHUNKS_ON_A_PAGE], first):
         if at and not everything[at - 1].endswith("\n"):
             # Otherwise a long line could be made to look as if another one began here.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from bot.blocks.elements import Block, context, emoji, fixed, line, moment, principal, quote, rich, say, word
 from bot.blocks.text import CUT_MARK
-from bot.blocks.words import count
+from bot.blocks.words import count, duration
 from core.actions.reveal import escape
 from core.actions.shown import Change
 from core.ids import short
@@ -30,6 +30,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
 }
 """Emoji and words of each status."""
 
+FROZEN = "frozen"
+"""How an open question stands whose time stands still."""
+_FROZEN_TITLE = ("snowflake", "Frozen: nobody can approve this now")
+
 _CHANGED = 5
 _CHANGED_VALUE = 120
 _BEFORE_IT_DIFFERS = 20
@@ -42,7 +46,14 @@ def standing(ask: AskView, now_ms: int) -> str:
     status = ask.approval.status
     if ask.run_state in TERMINAL and status in ("pending", "approved"):
         return "revoked"
+    if ask.approval.parked_ms is not None and status in ("pending", "approved"):
+        return FROZEN
     return "expired" if status == "pending" and now_ms >= ask.approval.expires_at_ms else status
+
+
+def title_of(standing: str) -> tuple[str, str]:
+    """Emoji and words of how a question stands."""
+    return _FROZEN_TITLE if standing == FROZEN else TITLES[standing]
 
 
 def effect(approval: ApprovalView) -> str:
@@ -135,9 +146,14 @@ def facts(ask: AskView) -> Block:
         word(f"· rule {approval.rule}"),
         word(f"· action {digits(approval)}"),
         word(f"· run {short(approval.run_id)}"),
-        word("· expires"),
-        moment(approval.expires_at_ms),
+        *_until(approval),
     )
+
+
+def _until(approval: ApprovalView) -> tuple[Block, ...]:
+    if approval.parked_ms is None:
+        return word("· expires"), moment(approval.expires_at_ms)
+    return (word(f"· its time stands still, {duration(approval.parked_ms)} left when thawed"),)
 
 
 def votes(approval: ApprovalView, known: Known, *, most: int = _VOTES) -> Block | None:

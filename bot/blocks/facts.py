@@ -5,12 +5,12 @@ Each function takes the read model and returns rich text lines or context blocks
 
 from bot.blocks.approval_parts import effect
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
-from bot.blocks.words import REASON_WORDS, badge, count, is_ended, money, size
+from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size
 from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
-from core.record.states import RunState
-from core.runs.views import ArtifactView, RunView
+from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.views import ArtifactView, CutOff, FreezeView, RunView
 
 TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
 """One glyph per step status; plain characters, so that they line up and need no emoji font."""
@@ -18,6 +18,11 @@ TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓
 _PLAN_LINES = 24
 _FILE_LINES = 20
 _WAITING = 3
+_CUT_OFF = 8
+_INSIDE = ("read", "workspace")
+"""Tiers of calls that change nothing outside, however they end."""
+_FREEZES = 3
+_UNTIL_THAWED = "Nothing starts until it is thawed, which operators do; what is under way goes on to its end."
 
 
 def headline(view: RunView) -> Block:
@@ -77,9 +82,32 @@ def _step(step: PlanStep) -> Block:
     return line(*leaves)
 
 
+def frozen(view: RunView) -> Block | None:
+    """The banner of a run that a freeze covers: who froze it, since when and why."""
+    if not view.freezes:
+        return None
+    return rich(*(freeze_line(each, view) for each in view.freezes[:_FREEZES]), line(word(_UNTIL_THAWED)))
+
+
+def freeze_line(freeze: FreezeView, view: RunView | None = None) -> Block:
+    """One freeze as one line."""
+    known = {} if view is None else {view.requester: view.requester_slack}
+    leaves = [emoji("snowflake"), word(" "), word("Frozen", bold=True), word(" by "), principal(freeze.by, known)]
+    leaves += [
+        word(" since "),
+        moment(freeze.frozen_at_ms),
+        word(" ("),
+        say(freeze.scope, code=True, limit=80),
+        word(")"),
+    ]
+    if freeze.reason:
+        leaves += [word(": "), say(freeze.reason, italic=True, limit=300)]
+    return line(*leaves)
+
+
 def blocked(view: RunView) -> Block | None:
-    """Why it cannot go on, and what a person can do about it."""
-    if view.state is not RunState.BLOCKED:
+    """Why it cannot go on, and what a person can do about it; a freeze has a banner of its own."""
+    if view.state is not RunState.BLOCKED or (view.blocked_reason is BlockedReason.FROZEN and view.freezes):
         return None
     if view.blocked_reason is None:
         words, remedy = "no reason was recorded", "Look at Details, or stop the run."
@@ -90,15 +118,19 @@ def blocked(view: RunView) -> Block | None:
 
 
 def waiting(view: RunView) -> Block | None:
-    """What it waits to be approved, by whom and how many, and until when."""
-    if view.state is not RunState.WAITING_FOR_APPROVAL:
+    """What it waits to be approved, by whom and how many, and until when; or how long from when it is thawed."""
+    parked = any(each.parked_ms is not None for each in view.approvals)
+    if view.state is not RunState.WAITING_FOR_APPROVAL and not parked:
         return None
     rows = []
     for approval in [each for each in view.approvals if each.status in ("pending", "approved")][:_WAITING]:
         have = f"{len(approval.live)} of {count(approval.quorum, 'approval')}"
         rows.append(line(word("Asks: ", bold=True), say(effect(approval), limit=300)))
         rows.append(line(say(who_may(approval.approvers), limit=200)))
-        rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+        if approval.parked_ms is None:
+            rows.append(line(word(f"{have}; expires "), moment(approval.expires_at_ms)))
+        else:
+            rows.append(line(word(f"{have}; its time stands still: {duration(approval.parked_ms)} left when thawed")))
     return rich(*rows) if rows else None
 
 
@@ -138,10 +170,28 @@ def stop(view: RunView) -> Block | None:
     else:
         proof = [word(f"Not confirmed yet: {ended} so far")]
     if facts.in_flight:
-        proof.append(
-            word(f"; {count(facts.in_flight, 'call was', 'calls were')} in flight, the result is kept but not used")
-        )
-    return rich(line(*asked), line(*proof))
+        proof.append(word(f"; {count(facts.in_flight, 'call was', 'calls were')} in flight"))
+    if facts.restarted_hosts:
+        proof += [word("; restarted since: "), say(", ".join(facts.restarted_hosts[:5]), limit=200)]
+    calls = [_cut_off(call) for call in facts.calls[:_CUT_OFF]]
+    if (unshown := len(facts.calls) - len(calls)) > 0:
+        calls.append(line(word(f"… and {count(unshown, 'more call')} in flight")))
+    return rich(line(*asked), line(*proof), *calls)
+
+
+def _cut_off(call: CutOff) -> Block:
+    """What became of a call that was in flight."""
+    if call.late is not None:
+        became = f"it answered after the stop ({call.late}); kept, and not used"
+    elif call.resolved_by is not None:
+        became = f"looked up afterwards: {call.status}"
+    elif call.status is CallStatus.STARTED:
+        became = "being ended"
+    elif call.tier in _INSIDE:
+        became = "ended before it was done; it worked inside the run's own workspace"
+    else:
+        became = "ended before it was done; whether it had an effect outside is not known"
+    return line(word("In flight: "), say(call.tool, bold=True, limit=80), word(f" — {became}"))
 
 
 def ending(view: RunView) -> list[Block]:

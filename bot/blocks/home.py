@@ -25,17 +25,19 @@ from bot.blocks.elements import (
     say,
     word,
 )
+from bot.blocks.facts import freeze_line
 from bot.blocks.lists import AgentLine, how_to_start, run_row
 from bot.blocks.run_card import kill_button
 from bot.blocks.words import count
-from bot.surface import ActionId
+from bot.surface import COMMAND, ActionId
 from core.ids import short
 from core.record.states import TERMINAL
 from core.runs.approval_views import ApprovalView, QuestionView
-from core.runs.views import RunLine
+from core.runs.views import FreezeView, RunLine
 
 _RUNS = 20
 _QUESTIONS = 10
+_FREEZES = 10
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,17 @@ def _question(each: Unanswered) -> list[Block | None]:
     ]
 
 
+def _frozen(freezes: Sequence[FreezeView], may_thaw: bool) -> list[Block | None]:
+    if not freezes:
+        return []
+    blocks: list[Block | None] = [header("Frozen"), rich(*(freeze_line(each) for each in freezes[:_FREEZES]))]
+    if len(freezes) > _FREEZES:
+        blocks.append(context(word(f"… and {count(len(freezes) - _FREEZES, 'more freeze')}")))
+    how = f"{COMMAND} thaw {freezes[0].scope}" if may_thaw else "Operators can thaw them."
+    words = f"Nothing of this starts until it is thawed: {how}" if may_thaw else f"Nothing of this starts. {how}"
+    return [*blocks, context(say(words, limit=200)), divider()]
+
+
 def home(
     mine: Sequence[RunLine],
     agents: Sequence[AgentLine],
@@ -90,6 +103,8 @@ def home(
     now_ms: int,
     waiting: Sequence[Waiting] = (),
     questions: Sequence[Unanswered] = (),
+    freezes: Sequence[FreezeView] = (),
+    may_thaw: bool = False,
 ) -> Block:
     """Build the view for `views.publish`.
 
@@ -99,8 +114,10 @@ def home(
         now_ms: When it was drawn.
         waiting: Questions the reader may decide, the longest waiting first.
         questions: Questions of the reader's own runs, the longest waiting first.
+        freezes: What is frozen, the earliest first.
+        may_thaw: Whether the reader is an operator.
     """
-    blocks: list[Block | None] = [header("Waiting on me")]
+    blocks: list[Block | None] = [*_frozen(freezes, may_thaw), header("Waiting on me")]
     if not waiting:
         blocks.append(rich(line(word("Nothing waits for your decision."))))
     for each in waiting[:_QUESTIONS]:

@@ -19,6 +19,8 @@ HELP: tuple[tuple[str, str], ...] = (
     ("runs", "the newest runs of this workspace"),
     ("show RUN", "one run, with its buttons"),
     ("kill RUN", "stop a run; add a reason if you like"),
+    ("freeze SCOPE", "operators: nothing it covers starts; add a reason if you like"),
+    ("thaw SCOPE", "operators: what was frozen goes on"),
     ("help", "this list"),
 )
 """Sub-commands of the slash command and what they do."""
@@ -59,6 +61,8 @@ def run_row(entry: RunLine, *, now_ms: int, with_place: bool) -> Block:
     ]
     if entry.blocked_reason is not None:
         leaves.append(word(f": {REASON_WORDS[entry.blocked_reason][0]}"))
+    elif entry.frozen:
+        leaves.append(word(" · frozen"))
     leaves.append(word(f" · {ago(entry.updated_at_ms, now_ms)}"))
     if entry.cost_micro_usd > 0:
         leaves.append(word(f" · {money(entry.cost_micro_usd)}"))

@@ -6,7 +6,7 @@ of these, never silence. Which one applies is decided by the listeners and the c
 
 from collections.abc import Sequence
 
-from bot.blocks.elements import Message, line, message, moment, principal, rich, say, word
+from bot.blocks.elements import Message, line, message, rich, say
 from bot.blocks.lists import HELP
 from bot.surface import BOT_NAME, COMMAND
 from core.ids import short
@@ -20,28 +20,6 @@ def sentence(text: str) -> Message:
 def not_recorded() -> Message:
     """The database could not be written in time."""
     return sentence("That was not recorded, so nothing has happened. Please try again in a moment.")
-
-
-def not_yours_to_stop(run_id: str) -> Message:
-    """Somebody who may not stop this run tried to."""
-    return sentence(
-        f"Run {short(run_id)} can be stopped by the person who asked for it, or by an operator. Ask one of them."
-    )
-
-
-def already_ended(run_id: str, words: str, by: str | None, at_ms: int) -> Message:
-    """The run was over before the click.
-
-    Args:
-        words: The state's words, e.g. `Stopped`.
-        by: Principal id of who ended it, if a person did.
-        at_ms: When.
-    """
-    leaves = [word(f"Run {short(run_id)} is already over: {words.lower()}")]
-    if by is not None:
-        leaves += [word(" by "), principal(by)]
-    leaves += [word(", "), moment(at_ms), word(". Nothing was changed.")]
-    return message(f"Run {short(run_id)} is already over.", rich(line(*leaves)))
 
 
 def stop_requested(run_id: str) -> Message:

@@ -32,6 +32,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
     return message(
         facts.one_sentence(view),
         rich(facts.headline(view)),
+        facts.frozen(view),
         facts.identity(view),
         facts.plan(view),
         facts.waiting(view),

@@ -19,13 +19,14 @@ from core.actions.shown import Box
 from core.config.settings import Settings
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
+from core.record.freezes import FreezeRow
 from core.runs.approval_views import approval_view
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide
 from core.runs.commands.request import Pinned
 from core.runs.commands.resolve import resolve
-from core.store import runs
+from core.store import freezes, runs
 from core.store.lane import Decide, Target
 
 SHORTEST_SEEN = 16
@@ -63,7 +64,8 @@ async def vote(
             received_ms=here.clock.wall_ms(),
             reason=reason,
         )
-        await _would_count(here, ballot, document["run"]["id"])
+        frozen = await freezes.open_ones(here.database, here.tenant)
+        await _would_count(here, ballot, document["run"]["id"], frozen)
         print_action(document, box, to_stderr=as_json)
         if seen is not None and not _is_seen(seen, box):
             raise Refused(f"This is not what you have seen: its digest is {box.digest}. Read it again, then decide.")
@@ -71,7 +73,7 @@ async def vote(
             raise Refused("Not approved: you did not say yes.")
         # As of now: nobody's question stays open because they think about it.
         cast = replace(ballot, received_ms=here.clock.wall_ms())
-        done = await _carried_out(here, Target(approval_id=approval_id), _voting(here, cast))
+        done = await _carried_out(here, Target(approval_id=approval_id), _voting(here, cast, frozen))
         after = await runs.snapshot(here.database, here.tenant, document["run"]["id"])
         row = None if after is None else after.approval(approval_id)
         assert after is not None and row is not None
@@ -147,17 +149,17 @@ def _intact(document: dict[str, object]) -> Box:
     return result.box
 
 
-async def _would_count(here: Installation, ballot: Ballot, run_id: str) -> None:
+async def _would_count(here: Installation, ballot: Ballot, run_id: str, frozen: Sequence[FreezeRow]) -> None:
     """Refuse before anything is asked of the terminal; the vote itself is decided on the locked rows."""
     found = await runs.snapshot(here.database, here.tenant, run_id)
-    refusal = _voting(here, ballot)([] if found is None else [found])
+    refusal = _voting(here, ballot, frozen)([] if found is None else [found])
     if isinstance(refusal, Refusal):
         raise _refused(refusal)
 
 
-def _voting(here: Installation, ballot: Ballot) -> Decide:
+def _voting(here: Installation, ballot: Ballot, frozen: Sequence[FreezeRow]) -> Decide:
     policy = Pinned("policy", here.config.policy_text).digest
-    return partial(decide, ballot=ballot, policy_digest=policy, now_ms=ballot.received_ms)
+    return partial(decide, ballot=ballot, policy_digest=policy, now_ms=ballot.received_ms, freezes=frozen)
 
 
 def _is_seen(seen: str, box: Box) -> bool:

@@ -229,6 +229,8 @@ def _sentence(view: ApprovalView) -> str:
 
 
 def _left(view: ApprovalView, now_ms: int) -> str:
+    if view.parked_ms is not None:
+        return f"frozen, {duration(view.parked_ms)} when thawed"
     return duration(view.expires_at_ms - now_ms) if view.expires_at_ms > now_ms else "overdue"
 
 

@@ -34,6 +34,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator'
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 As = Annotated[str | None, typer.Option("--as", help="Act as this principal, if the config lets you.")]
 Run = Annotated[str, typer.Argument(help="A run's id, or its last characters.")]
+Scope = Annotated[
+    str, typer.Argument(help="run:ID, agent:NAME, tool:NAME, channel:ID or channel:#name, team:ID, or everything.")
+]
 Approval = Annotated[str, typer.Argument(help="An approval's id, or its last characters.")]
 Seen = Annotated[str | None, typer.Option("--seen", help="Digest of the text you have read; any other is refused.")]
 
@@ -51,7 +54,7 @@ def settings(config: Path | None = None) -> Settings:
 
 @app.command("up")
 def _up(config: ConfigFile = None) -> None:
-    """Start everything on this machine: Redis, playground, bot and worker."""
+    """Start everything on this machine: Redis, playground, bot, worker and reaper."""
     from bot.cli import up
 
     run_command(up.up(settings(config)))
@@ -69,6 +72,12 @@ def _worker(config: ConfigFile = None) -> None:
     _become("worker", settings(config))
 
 
+@app.command("reaper")
+def _reaper(config: ConfigFile = None) -> None:
+    """Run this host's reaper alone: it ends what was stopped and proves it, without workers or Redis."""
+    _become("worker.reaper", settings(config))
+
+
 @app.command("playground")
 def _playground() -> None:
     """Run the playground alone: a Slack team in a box."""
@@ -83,8 +92,21 @@ def _playground() -> None:
 
 
 @app.command("doctor")
-def _doctor(config: ConfigFile = None, json: AsJson = False) -> None:
+def _doctor(
+    config: ConfigFile = None,
+    json: AsJson = False,
+    invariants: Annotated[
+        bool, typer.Option("--invariants", help="Check what is stored instead; writes nothing.")
+    ] = False,
+    within: Annotated[
+        float, typer.Option("--within", min=1, help="With --invariants: seconds one look may take.")
+    ] = 60,
+) -> None:
     """Check that everything would work, and say what to do where it would not."""
+    if invariants:
+        from bot.cli import invariants as stored
+
+        run_command(stored.check(settings(config), within_s=within, as_json=json))
     from bot.cli import doctor
 
     run_command(doctor.examine(settings(config), as_json=json))
@@ -170,6 +192,44 @@ def _kill(
     from bot.cli import stopping
 
     run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
+
+
+@app.command("freeze")
+def _freeze(
+    scope: Scope,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown on every card it concerns.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Let nothing start of a run, playbook, tool, channel, team or everything; needs neither Slack nor Redis."""
+    from bot.cli import freezing
+
+    run_command(freezing.freeze(settings(config), scope, as_name=as_, reason=reason))
+
+
+@app.command("thaw")
+def _thaw(
+    scope: Scope,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; said in the channel that was frozen.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Let go on what was frozen; approvals get back the time they had left."""
+    from bot.cli import freezing
+
+    run_command(freezing.thaw(settings(config), scope, as_name=as_, reason=reason))
+
+
+@app.command("freezes")
+def _freezes(
+    all_: Annotated[bool, typer.Option("--all", help="Also what was thawed, the newest first.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """List what is frozen."""
+    from bot.cli import freezing
+
+    run_command(freezing.list_freezes(settings(config), ended=all_, as_json=json))
 
 
 @app.command("pending")

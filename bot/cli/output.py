@@ -18,8 +18,10 @@ from rich.table import Table
 from bot.blocks.text import one_line, plain
 from bot.blocks.words import ago, badge, duration, size
 from bot.cli.installation import BadAnswer, Refused
+from core.clock import rfc3339
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
 from core.ids import short
+from core.record.freezes import because
 from core.runs.views import EventView, RunLine, RunView
 
 BAD, USAGE, REFUSED = 1, 2, 3
@@ -72,7 +74,8 @@ def print_runs(lines: Sequence[RunLine], now_ms: int) -> None:
     for title in ("run", "state", "agent", "asked by", "when"):
         table.add_column(title)
     for line in lines:
-        state = line.state.value + (f" ({line.blocked_reason})" if line.blocked_reason else "")
+        why = line.blocked_reason or ("frozen" if line.frozen else "")
+        state = line.state.value + (f" ({why})" if why else "")
         table.add_row(line.id, state, escape(line.agent), escape(line.requester), ago(line.created_at_ms, now_ms))
     console.print(table)
 
@@ -87,6 +90,9 @@ def print_run(view: RunView) -> None:
     for step in view.plan:
         note = f"  ({step.note})" if step.note else ""
         console.print(escape(f"  {_MARKS[step.status]} {one_line(step.title, 200)}{one_line(note, 200)}"))
+    for freeze in view.freezes:
+        said = f"❄ frozen by {freeze.by} since {rfc3339(freeze.frozen_at_ms)} ({freeze.scope})"
+        console.print(escape(one_line(f"{said}{because(freeze.reason)}", 500)))
     for sentence in (view.blocked_detail, view.outcome):
         if sentence:
             console.print(escape(plain(sentence, 3000)))

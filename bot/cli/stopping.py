@@ -5,6 +5,7 @@ from functools import partial
 from bot.cli.asking import UsageError
 from bot.cli.installation import BadAnswer, Installation, Refused, opened
 from bot.cli.looking import named
+from core.actions.policy import parse
 from core.config.settings import Settings
 from core.record.changes import Refusal
 from core.runs.commands.kill import kill
@@ -36,7 +37,8 @@ async def stop(
 
 
 async def _stop(here: Installation, run_id: str, as_name: str | None, reason: str) -> str:
-    decide = partial(kill, run_id=run_id, by=here.principal(as_name), reason=reason, now_ms=here.clock.wall_ms())
+    by, policy = here.principal(as_name), parse(here.config.policy_text)
+    decide = partial(kill, run_id=run_id, by=by, reason=reason, policy=policy, now_ms=here.clock.wall_ms())
     answer = await here.database.journal.command(here.tenant, Target(run_id=run_id), decide)
     if isinstance(answer, Refusal):
         raise Refused(answer.text)

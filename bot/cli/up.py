@@ -1,7 +1,7 @@
 """`banksman up`: everything on one machine, from one command, gone with it.
 
-Redis, the playground (unless real Slack tokens are in the environment), the bot and a worker; one line is printed when
-all of them answer. Ctrl-C ends all of it, and so does losing this process in any other way.
+Redis, the playground (unless real Slack tokens are in the environment), the bot, a worker and the reaper; one line is
+printed when all of them answer. Ctrl-C ends all of it, and so does losing this process in any other way.
 """
 
 import asyncio
@@ -109,6 +109,12 @@ async def _parts(settings: Settings, redis_url: str, stop: asyncio.Event) -> Non
         worker = Part(
             "worker", python("worker"), environment(**{**base, **quiet}), settings.home / "logs" / "worker.log"
         )
+        reaper = Part(
+            "reaper", python("worker.reaper"), environment(**{**base, **quiet}), settings.home / "logs" / "reaper.log"
+        )
+        # First, or the worker would start one of its own. One that is there already goes on; ours then stands by.
+        await reaper.start()
+        started.append(reaper)
         await asyncio.gather(bot.start(), worker.start())
         started += [bot, worker]
         write_run_file = partial(_write_run_file, settings, redis_url, port, started)
@@ -120,6 +126,8 @@ async def _parts(settings: Settings, redis_url: str, stop: asyncio.Event) -> Non
     finally:
         if listener is not None:
             listener.close()
+        # The reaper last: until the worker has ended, a stop may have to be proved.
+        await asyncio.gather(*(part.stop() for part in started if part.name != "reaper"))
         await asyncio.gather(*(part.stop() for part in started))
 
 

@@ -7,13 +7,12 @@ needs neither database nor network. Nothing is repaired and nothing is trusted: 
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.cli.installation import BadAnswer
-from core.actions.envelope import Envelope, digest
+from core.actions.envelope import Envelope, digest, read_back
 from core.actions.shown import Box, ShownMismatch, box
 from core.errors import TerminalError
 
@@ -89,7 +88,7 @@ def _checks(document: Mapping[str, Any], data: bytes, shown: Box | str) -> Itera
     approval, action = document["approval"], document["action"]
     computed = digest(data)
     yield _same("action", "The action digest", computed, action["digest"], approval["digest"])
-    envelope = _envelope(data)
+    envelope = read_back(data)
     if envelope is None:
         yield Check("effect", False, "The stored action is not in a form this program knows.")
     else:
@@ -204,20 +203,6 @@ def _log_check(document: Mapping[str, Any]) -> Check:
             "log", False, f"It is {approval['status']}; by the run's log it is {' or '.join(sorted(statuses))}."
         )
     return Check("log", True, "The run's log has the same question and the same votes.")
-
-
-def _envelope(data: bytes) -> Envelope | None:
-    """The action read back, if writing it again gives the very same bytes."""
-    try:
-        found = json.loads(data)
-        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-        fields["recovery"] = fields.pop("class")
-        if fields.pop("v") != 1:
-            return None
-        envelope = Envelope(**fields)
-        return envelope if envelope.to_bytes() == data else None
-    except STRANGE:
-        return None
 
 
 def _box(document: Mapping[str, Any], data: bytes) -> Box | str:

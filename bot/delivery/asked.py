@@ -21,7 +21,7 @@ from core.crashpoints import crashpoint
 from core.errors import TerminalError
 from core.record.changes import Insert
 from core.runs import asking, reading
-from core.runs.approval_views import AskView
+from core.runs.approval_views import ApprovalView, AskView
 from core.runs.draft import delivery
 from core.store import approvals
 from core.store.outbox import Delivery
@@ -97,9 +97,9 @@ class Asked:
     async def _spread(self, row: Delivery, ask: AskView) -> str | None:
         """One row for each approver, so that each is told once whatever happens in between."""
         desk, approval = self._desk, ask.approval
-        if approval.status != "pending":
-            return None
         share = row.body.get("share")
+        if approval.status != "pending" or (share and _is_off(row, approval)):
+            return None
         rows: list[Insert] = []
         for user in sorted(await self._approvers(approval.approvers, ask))[:MOST_TOLD]:
             body = {"approval_id": approval.id, "user": user, "share": share}
@@ -124,7 +124,7 @@ class Asked:
 
     async def _approver(self, row: Delivery, ask: AskView) -> str | None:
         desk, share = self._desk, row.body.get("share")
-        if ask.approval.status != "pending":
+        if ask.approval.status != "pending" or (share and ask.approval.parked_ms is not None):
             return None
         channel = await desk.slack.dm_open(row.body["user"])
         if ask.channel is None and not share:
@@ -181,6 +181,14 @@ class ApprovalPainter:
             else:
                 await approvals.drawn(desk.database, desk.tenant, shown, shown.state)
         return len(stale)
+
+
+def _is_off(row: Delivery, approval: ApprovalView) -> bool:
+    """Whether a reminder is not to be said: its time stands still, or has another end than the one it was written for.
+
+    Whoever lets the run go on writes new ones.
+    """
+    return approval.parked_ms is not None or row.body.get("expires_at") not in (None, approval.expires_at_ms)
 
 
 def _thread(ask: AskView) -> Place:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
+from bot.blocks.freezes import freeze_said
 from bot.blocks.refusals import sentence
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
@@ -22,7 +23,7 @@ from core.record.changes import Insert
 from core.runs import reading
 from core.runs.draft import delivery
 from core.runs.views import RunView
-from core.store import outbox, runs
+from core.store import freezes, outbox, runs
 from core.store.outbox import Delivery
 
 _RANK = {"slack.card": 0, "slack.ending": 2}
@@ -99,6 +100,8 @@ class Sayings:
                 return await self._about_run(row, needs_you)
             case "slack.reply":
                 return await self._reply(row)
+            case "slack.freeze":
+                return await self._freeze(row)
             case "slack.private":
                 return await self._private(row)
             case kind if kind in asked.KINDS:
@@ -138,6 +141,14 @@ class Sayings:
         message = ask_for_inputs(text, request) if request else sentence(text)
         view = await self._view(row) if row.run_id is not None else None
         return (await self._post(row, await self._place(row, view), message)).ts
+
+    async def _freeze(self, row: Delivery) -> str:
+        found = await freezes.find(self._desk.database, self._desk.tenant, row.body["freeze_id"])
+        if found is None:
+            raise TerminalError("the freeze is gone")
+        thawed = row.body["word"] == "thawed"
+        message = freeze_said(reading.freeze_view(found), thawed=thawed, reason=row.body["reason"])
+        return (await self._post(row, Place(row.body["channel"], None), message)).ts
 
     async def _private(self, row: Delivery) -> str | None:
         """For one person; a repetition after an unclear answer is harmless, silence would not be."""

@@ -11,6 +11,7 @@ from core.actions.approvals import why_not
 from core.config.people import NotRecognised
 from core.principals import Principal
 from core.runs import asking, reading
+from core.runs.commands.freeze import may_freeze
 from core.store import approvals
 
 _LINKED = 10
@@ -32,7 +33,10 @@ async def publish(office: Office, user: str) -> None:
     who = await desk.identity.principal(user)
     mine = [] if isinstance(who, NotRecognised) else await reading.lines(desk.database, desk.tenant, requester=who.id)
     waiting = [] if isinstance(who, NotRecognised) else await _waiting(office, who)
-    shown = home(mine, desk.agents, now_ms=desk.clock.wall_ms(), waiting=waiting)
+    frozen = await reading.frozen(desk.database, desk.tenant)
+    may_thaw = isinstance(who, Principal) and may_freeze(who) is None
+    now_ms = desk.clock.wall_ms()
+    shown = home(mine, desk.agents, now_ms=now_ms, waiting=waiting, freezes=frozen, may_thaw=may_thaw)
     await desk.slack.publish_home(user, shown)
 
 
@@ -45,7 +49,7 @@ async def _waiting(office: Office, who: Principal) -> list[Waiting]:
         refusal = why_not(
             who, approvers=approval.approvers, requester=run.requester, authors=run.authors, self_ok=approval.self_ok
         )
-        if refusal is None and all(vote.voter != who.id for vote in approval.live):
+        if refusal is None and approval.parked_ms is None and all(vote.voter != who.id for vote in approval.live):
             link = await _link(office, approval.id) if len(found) < _LINKED else None
             found.append(Waiting(approval, run.agent, run.requester, run.requester_slack, link))
     return found

@@ -1,9 +1,9 @@
-"""What follows `/banksman`: lists, one run, a stop; each answered privately."""
+"""What follows `/banksman`: lists, one run, a stop, a freeze; each answered privately."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from bot import stopping
+from bot import freezing, stopping
 from bot.blocks import lists
 from bot.blocks.elements import Message
 from bot.blocks.refusals import ambiguous_run, outsider, sentence, unknown_run, unknown_subcommand
@@ -17,7 +17,7 @@ async def answer(office: Office, asked: Mapping[str, Any], *, at_ms: int) -> Mes
     """Do what was asked and say what came of it.
 
     Args:
-        asked: `word`, `rest` and `user`.
+        asked: `word`, `rest`, `user` and `channel`.
         at_ms: When it was asked.
     """
     desk = office.desk
@@ -39,6 +39,10 @@ async def answer(office: Office, asked: Mapping[str, Any], *, at_ms: int) -> Mes
             return await stopping.stop_named(
                 office, wanted, user=asked["user"], team=None, reason=reason.strip(), at_ms=at_ms
             )
+        case "freeze":
+            return await freezing.freeze(office, rest, who=who, channel=asked["channel"])
+        case "thaw":
+            return await freezing.thaw(office, rest, who=who, channel=asked["channel"])
         case _:
             return unknown_subcommand(word)
 

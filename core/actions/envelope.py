@@ -184,6 +184,19 @@ class Envelope:
         }
 
 
+def read_back(data: bytes) -> Envelope | None:
+    """The envelope these bytes are; `None` if writing it again would not give the very same bytes."""
+    try:
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(data).items()}
+        fields["recovery"] = fields.pop("class")
+        if fields.pop("v") != _ENVELOPE_VERSION:
+            return None
+        envelope = Envelope(**fields)
+        return envelope if envelope.to_bytes() == data else None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, TerminalError):
+        return None
+
+
 def idempotency_key(*, tenant: str, run: str, step: str, ordinal: int, generation: int, action_digest: str) -> str:
     """The key every attempt of one call shares; attempt, worker and time are not in it (PROTOCOL 2.6)."""
     body = canonical(

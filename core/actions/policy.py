@@ -229,6 +229,11 @@ class Policy:
             decided = decided or settles
         return tuple(lines)
 
+    def deciders(self, agent: str) -> tuple[Approvers, ...]:
+        """Everybody who may be asked about what this agent wants to do."""
+        own = [rule for rule in self._of("ask") if not rule.agents or any(_fits(agent, each) for each in rule.agents)]
+        return (self.approvers, *(rule.approvers for rule in own if rule.approvers is not None))
+
     def _of(self, verdict: str) -> Iterator[Rule]:
         return (rule for rule in self.rules if rule.decision == verdict)
 

@@ -92,7 +92,7 @@ VARIABLES = (
         "metrics_port",
         "a TCP port, 0 to 65535",
         "none: no endpoint",
-        "Where a bot or worker serves `/metrics`, `/healthz` and `/readyz`; 0 takes a free port and says which. "
+        "Where a part serves `/metrics`, `/healthz` and `/readyz`; 0 takes a free port and says which. "
         "`banksman up` gives each part a free one whatever this says, named in `run.json`.",
     ),
     Variable(

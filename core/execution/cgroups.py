@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.execution.base import CallLabel, Limits
+from core.execution.marks import group_name, is_in_group_of
 from core.execution.request import GroupRequest
 
 Controlled = Literal["memory", "processes"]
@@ -58,10 +59,39 @@ def discover(*, mountinfo: str | None = None, membership: str | None = None) -> 
 
 def requests(controllers: tuple[Controller, ...], label: CallLabel, limits: Limits, nonce: str) -> list[GroupRequest]:
     """Ask for the groups of one call, named so that a reaper can tell whose they are."""
-    name = "banksman." + ".".join(
-        re.sub(r"[^A-Za-z0-9_-]", "_", part)[:48] for part in (label.run_id, label.call_id, str(label.fence), nonce)
-    )
+    name = group_name(label, re.sub(r"[^A-Za-z0-9_-]", "_", nonce))
     return [_request(controller, name, limits) for controller in controllers]
+
+
+def stop_groups_of(pid: int, call: CallLabel) -> None:
+    """End what is in the cgroups of a call, all at once (version 2), or keep it from growing (version 1).
+
+    Args:
+        pid: A process of the call; its groups count only if they are named after the call.
+        call: The call that is being ended.
+    """
+    try:
+        membership = Path(f"/proc/{pid}/cgroup").read_text() if is_in_group_of(pid, call) else ""
+        mounts = _mounts(Path("/proc/self/mountinfo").read_text()) if membership else []
+    except OSError:
+        return
+    for line in membership.splitlines():
+        _, names, path = line.split(":", 2)
+        for root, point, kind, options in mounts:
+            fits = kind == "cgroup2" if not names else kind == "cgroup" and set(names.split(",")) <= options
+            if fits and Path(path).name.startswith("banksman."):
+                _first_that_can(_own(point, root, path), [("cgroup.kill", "1"), ("pids.max", "0")])
+
+
+def _first_that_can(group: Path, switches: list[tuple[str, str]]) -> None:
+    for name, value in switches:
+        try:
+            descriptor = os.open(group / name, os.O_WRONLY)
+        except OSError:
+            continue
+        with os.fdopen(descriptor, "w") as file:
+            file.write(value)
+        return
 
 
 def _request(controller: Controller, name: str, limits: Limits) -> GroupRequest:

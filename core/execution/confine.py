@@ -24,6 +24,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _SECUREBITS_ALL_LOCKED = 0b11101111  # root is nobody special, and that cannot be changed (keep-caps: locked, off)
 _CAPABILITIES_V3 = 0x20080522
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 1 << 3
+_RLIMIT_LOCKS = 10  # `marks.LIMIT`, which costs more to import than to repeat
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,14 +42,17 @@ def close_above(lowest: int, *, keep: tuple[int, ...] = ()) -> None:
         lowest = max(lowest, descriptor + 1)
 
 
-def prepare(parent: int, streams: tuple[int, int, int], groups: list[str], limits: list[tuple[str, int]]) -> None:
-    """The first half, for every level: session, streams, cgroups, limits.
+def prepare(
+    parent: int, streams: tuple[int, int, int], groups: list[str], limits: list[tuple[str, int]], mark: int
+) -> None:
+    """The first half, for every level: session, streams, cgroups, limits, mark.
 
     Args:
         parent: The supervisor's pid: if it dies, so does this process.
         streams: Descriptors that become standard input, output and error.
         groups: The files to write "0" to in order to join a cgroup.
         limits: Names of the resource module and values; a value above the hard limit in force is cut to it.
+        mark: What every process of the call shall carry, where it can be set.
     """
     os.setsid()
     for number in (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXFSZ):
@@ -69,6 +73,10 @@ def prepare(parent: int, streams: tuple[int, int, int], groups: list[str], limit
         # A process over its CPU seconds is told so first (SIGXCPU), and killed a second later.
         hard = value + 1 if name == "RLIMIT_CPU" and (ceiling == resource.RLIM_INFINITY or value < ceiling) else value
         resource.setrlimit(kind, (value, hard))
+    try:  # noqa: SIM105 (contextlib costs the supervisor's start)
+        resource.setrlimit(_RLIMIT_LOCKS, (mark, mark))
+    except (ValueError, OSError):
+        pass  # a lower limit is in force, or this kernel has none; the sandbox was tried and says so (`Recipe.marked`)
     die_with(parent)
     os.umask(0o022)
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
+
+RLIMIT_LOCKS = 10
 
 
 def refused(act: Callable[[], object]) -> bool:
@@ -52,6 +55,18 @@ def unshare() -> None:
         raise OSError(ctypes.get_errno(), "unshare")
 
 
+def marked() -> bool:
+    """Whether this process carries a mark that it cannot change."""
+    mark = resource.getrlimit(RLIMIT_LOCKS)[1]
+    if mark == resource.RLIM_INFINITY:
+        return False
+    try:
+        resource.setrlimit(RLIMIT_LOCKS, (mark - 1, mark - 1))
+    except (ValueError, OSError):  # which of them depends on the reason
+        return True
+    return False
+
+
 def status() -> dict[str, str]:
     lines = read("/proc/self/status").decode().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -74,6 +89,7 @@ def main() -> None:
         "no-signal-outside": refused(lambda: os.kill(asked["pid"], 0)),
         "no-new-privileges": own.get("NoNewPrivs") == "1",
         "no-capabilities": int(own.get("CapEff", "1"), 16) == 0 and int(own.get("CapPrm", "1"), 16) == 0,
+        "mark": marked(),
         "filter": own.get("Seccomp") == "2",
         "no-environment-of-ours": asked["variable"] not in os.environ,
         "no-descriptors-of-ours": all(refused(lambda n=number: os.fstat(n)) for number in range(3, 64)),  # type: ignore[misc]

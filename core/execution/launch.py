@@ -117,9 +117,8 @@ def launch(request: Request, doors: list[str]) -> Program:
     if pid == 0:
         step = "preparing it"
         try:
-            confine.prepare(
-                parent, (stdin, stdout, stderr), doors, [(name, value) for name, value in request["rlimits"]]
-            )
+            limits = [(name, value) for name, value in request["rlimits"]]
+            confine.prepare(parent, (stdin, stdout, stderr), doors, limits, request["mark"])
             if request["bwrap"] is not None:
                 step = "starting bwrap"
                 _exec_bwrap(request, request["bwrap"], status, hold, failed)

@@ -17,6 +17,7 @@ from pathlib import Path
 from core.execution import limits
 from core.execution.base import CallLabel, ExecutionError, ProcessResult, ProcessSpec, SandboxLevel, SandboxReport
 from core.execution.callgroup import abandon
+from core.execution.hostfence import fence_file
 from core.execution.labels import VARIABLE, encode, end_call
 from core.execution.recipe import Recipe, SpecRefused
 from core.execution.request import Report, Request
@@ -40,11 +41,13 @@ class LocalEnvironment:
         recipe: As `sandbox.probe_environment` found it to hold.
         report: What it says of itself.
         spool: An existing directory for calls in progress and for long outputs; the system's temporary one by default.
+        fences: Where this host keeps its fences (`hostfence.py`).
     """
 
     recipe: Recipe
     report: SandboxReport
     spool: Path | None = None
+    fences: Path | None = None
 
     @property
     def level(self) -> SandboxLevel:
@@ -148,13 +151,16 @@ class LocalEnvironment:
         except OSError as error:
             return f"there is no place for its temporary files: {error.strerror}"
         try:
-            return self.recipe.request(spec, directory)
+            request = self.recipe.request(spec, directory)
         except SpecRefused as refusal:
             remove_tree(str(directory))
             return str(refusal)
         except OSError as error:
             remove_tree(str(directory))
             return f"its temporary files could not be prepared: {error.strerror}"
+        if self.fences is not None:
+            request["fence_file"] = fence_file(str(self.fences), spec.label.run_id)
+        return request
 
     def result(self, spec: ProcessSpec, answer: bytes) -> ProcessResult:
         """Read a supervisor's answer: the report's line, then the kept output."""

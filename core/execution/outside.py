@@ -17,11 +17,12 @@ from core.execution.recipe import Recipe
 _NO_TOOLS = Path("/nonexistent")
 
 
-def outside_environment(spool: Path | None) -> LocalEnvironment:
+def outside_environment(spool: Path | None, fences: Path | None = None) -> LocalEnvironment:
     """Make it.
 
     Args:
         spool: An existing directory for calls in progress and long outputs; the system's temporary one by default.
+        fences: Where this host keeps its fences.
     """
     recipe = Recipe(
         level=SandboxLevel.NONE,
@@ -36,4 +37,4 @@ def outside_environment(spool: Path | None) -> LocalEnvironment:
         remedies=(),
         enforced=limits.mechanisms(recipe.controllers),
     )
-    return LocalEnvironment(recipe, report, spool)
+    return LocalEnvironment(recipe, report, spool, fences)

@@ -14,7 +14,10 @@ import stat
 
 from core.execution.trees import remove_tree
 
-PATHS = (".git/config", ".git/hooks", ".git/info/attributes", ".banksman", "banksman.yml", "banksman.yaml")
+PATHS = (
+    *(".git/config", ".git/config.worktree", ".git/commondir", ".git/hooks", ".git/info/attributes"),
+    *(".banksman", "banksman.yml", "banksman.yaml"),
+)
 """What a program may not change in its workspace: git's ways to run programs, and our own names."""
 
 

@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.execution import cgroups, landlock, limits, protected, seccomp
+from core.execution import cgroups, landlock, limits, marks, protected, seccomp
 from core.execution.base import ProcessSpec, SandboxLevel
 from core.execution.labels import VARIABLE, encode
 from core.execution.layout import Layout, without
@@ -53,6 +53,8 @@ class Recipe:
     own_devices: bool = False
     """Whether calls get device nodes of their own (bwrap only). Where root runs us, a program owns the host's, and
     could change their permissions for everyone."""
+    marked: bool = False
+    """Whether processes were found to carry a mark that they cannot change (`marks.py`)."""
     rules: tuple[seccomp.Rule, ...] = ()
     """The system call filter; empty for none."""
 
@@ -107,6 +109,7 @@ class Recipe:
             "landlock": self._landlock(spec, workspace, directory) if self.level is SandboxLevel.LANDLOCK else None,
             "filter": base64.b64encode(seccomp.compile_filter(self.rules, self.machine)).decode() if self.rules else "",
             "rlimits": limits.rlimits(spec.limits, self.controllers),
+            "mark": marks.mark(spec.label),
             "groups": cgroups.requests(self.controllers, spec.label, spec.limits, directory.name[-8:]),
             "wall_s": spec.limits.wall_s,
             "cpu_s": spec.limits.cpu_s,
@@ -118,6 +121,8 @@ class Recipe:
             "workspace": str(workspace),
             "directory": str(directory),
             "protected": list(protected.PATHS),
+            "fence": spec.label.fence,
+            "fence_file": "",
         }
 
     def _cache(self, directory: Path) -> Path:
@@ -213,7 +218,7 @@ class Recipe:
         controlled = {limit for controller in self.controllers for limit in controller.controls}
         if "memory" not in controlled:
             found.append("Without a memory cgroup, memory is limited per process and watched as a whole.")
-        if not controlled and self.level is not SandboxLevel.BWRAP:
+        if not controlled and self.level is not SandboxLevel.BWRAP and not self.marked:
             found.append("Without cgroups, a program that hides its label outlives a supervisor that somebody kills.")
         if "processes" not in controlled and os.geteuid() == 0:
             found.append("Without a pids cgroup, the processes of root are watched, not limited.")

@@ -52,6 +52,8 @@ class Request(TypedDict):
     filter: str
     """The compiled system call filter in base64, or empty for none."""
     rlimits: list[tuple[str, int]]
+    mark: int
+    """Stands on every process of the call, see `marks.py`."""
     groups: list[GroupRequest]
     wall_s: float
     cpu_s: int
@@ -64,6 +66,9 @@ class Request(TypedDict):
     directory: str
     """A directory of this call alone; the supervisor removes it."""
     protected: list[str]
+    fence: int
+    fence_file: str
+    """Where this host says that the run is beyond that fence (`hostfence.py`); empty for calls of no run."""
 
 
 class Report(TypedDict):

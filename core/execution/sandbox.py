@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.execution import cgroups, landlock, layout, limits, seccomp
@@ -55,6 +55,7 @@ def probe_environment(
     prefer: SandboxLevel | None = None,
     hidden: Iterable[Path] = (),
     spool: Path | None = None,
+    fences: Path | None = None,
     bwrap_candidates: Sequence[Path] | None = None,
 ) -> LocalEnvironment:
     """Find the strongest level that holds; takes about half a second and blocks.
@@ -65,6 +66,7 @@ def probe_environment(
         prefer: Try only this level and weaker ones; `NONE` is used without trying when it is allowed.
         hidden: More paths to keep out of programs' sight, such as the home of our data.
         spool: An existing directory for calls in progress and long outputs.
+        fences: Where this host keeps its fences.
         bwrap_candidates: Where to look for bwrap; by default PATH and then the package that brings one.
 
     Raises:
@@ -76,7 +78,7 @@ def probe_environment(
             continue
         trial = try_recipe(recipe, spool=spool)
         if not trial.failures:
-            return LocalEnvironment(recipe, _report(recipe, failed), spool)
+            return LocalEnvironment(trial.recipe, _report(trial.recipe, failed), spool, fences)
         failed.append(trial)
     if not allow_unsandboxed:
         reasons = "; ".join(f"{trial.recipe.level}: {', '.join(trial.failures)}" for trial in failed)
@@ -90,7 +92,7 @@ def probe_environment(
         machine=os.uname().machine,
         controllers=cgroups.discover(),
     )
-    return LocalEnvironment(recipe, _report(recipe, failed), spool)
+    return LocalEnvironment(recipe, _report(recipe, failed), spool, fences)
 
 
 def try_recipe(recipe: Recipe, *, spool: Path | None = None) -> Trial:
@@ -117,6 +119,7 @@ def try_recipe(recipe: Recipe, *, spool: Path | None = None) -> Trial:
         checks = json.loads(result.stdout)
         if Path(str(bait["outside"])).exists():
             checks["no-write-outside"] = False
+        recipe = replace(recipe, marked=checks.pop("mark"))
         may_fail = _MAY_FAIL.get(recipe.level, frozenset()) if recipe.landlock_version < 6 else frozenset()
         return Trial(recipe, tuple(name for name, held in checks.items() if not held and name not in may_fail))
 

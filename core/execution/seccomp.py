@@ -78,6 +78,7 @@ _IOCTLS = (
     0x5423,  # TIOCSETD: loads line disciplines
 )
 _FILE_ATTRIBUTE_IOCTLS = (0x40086602, 0x401C5820)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR
+_RLIMIT_LOCKS = 10
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _O_CREATES = 0o100 | 0o20000000  # O_CREAT, and the bit that makes O_TMPFILE
@@ -102,6 +103,10 @@ COMMON: tuple[Rule, ...] = (
     *_all(EPERM, "acct swapon swapoff reboot quotactl quotactl_fd vhangup settimeofday clock_settime nfsservctl"),
     *_all(EPERM, "iopl ioperm modify_ldt personality open_by_handle_at fanotify_init"),
     *(Rule("ioctl", EPERM, (_equal(1, command),)) for command in _IOCTLS),
+    # The limit that marks the processes of a call stays as it is; reading it is harmless.
+    Rule("setrlimit", EPERM, (_equal(0, _RLIMIT_LOCKS),)),
+    Rule("prlimit64", EPERM, (_equal(1, _RLIMIT_LOCKS), _unequal(2, 0))),
+    Rule("prlimit64", EPERM, (_equal(1, _RLIMIT_LOCKS), Condition(2, "unequal", 0, high_half=True))),
     # Set-user-id files: on the host they would belong to whoever runs us.
     Rule("chmod", EPERM, (Condition(1, "any-bit", _SET_ID),)),
     Rule("fchmod", EPERM, (Condition(1, "any-bit", _SET_ID),)),

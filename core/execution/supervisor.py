@@ -20,6 +20,7 @@ import time
 from core.execution import confine
 from core.execution.callgroup import CallGroup
 from core.execution.deputy import Deputy
+from core.execution.hostfence import passed
 from core.execution.launch import Program, StartFailed, launch
 from core.execution.processes import Process, offspring, send
 from core.execution.protected import Guard
@@ -76,10 +77,11 @@ class Call:
         """Run the program to its end and everything it started to theirs; returns the kept output.
 
         Args:
-            killed: The kill came before the start, so there is none.
+            killed: The kill came before the start, so there is none. Neither is there one once the host's fence is
+                past the call's: whoever raised it may have looked for processes of it already.
         """
         try:
-            if killed:
+            if killed or passed(self._request["fence_file"], self._request["fence"]):
                 self._decide("killed")
             elif self._started():
                 self._attend()

@@ -28,10 +28,10 @@ _X86_64: dict[str, int] = {
     "personality": 135, "pivot_root": 155, "prlimit64": 302, "process_vm_readv": 310, "process_vm_writev": 311,
     "ptrace": 101, "quotactl": 179, "reboot": 169, "removexattr": 197, "request_key": 249, "sched_setaffinity": 203,
     "seccomp": 317, "sched_setattr": 314, "sched_setparam": 142, "sched_setscheduler": 144, "semctl": 66,
-    "semget": 64, "semop": 65, "semtimedop": 220, "setns": 308, "setpriority": 141, "settimeofday": 164,
-    "setxattr": 188, "shmat": 30, "shmctl": 31, "shmget": 29, "socket": 41, "socketpair": 53, "swapoff": 168,
-    "swapon": 167, "syslog": 103, "truncate": 76, "umount2": 166, "unshare": 272, "userfaultfd": 323, "utime": 132,
-    "utimensat": 280, "utimes": 235, "vhangup": 153,
+    "semget": 64, "semop": 65, "semtimedop": 220, "setns": 308, "setpriority": 141, "setrlimit": 160,
+    "settimeofday": 164, "setxattr": 188, "shmat": 30, "shmctl": 31, "shmget": 29, "socket": 41, "socketpair": 53,
+    "swapoff": 168, "swapon": 167, "syslog": 103, "truncate": 76, "umount2": 166, "unshare": 272, "userfaultfd": 323,
+    "utime": 132, "utimensat": 280, "utimes": 235, "vhangup": 153,
 }
 
 _AARCH64: dict[str, int] = {
@@ -45,9 +45,9 @@ _AARCH64: dict[str, int] = {
     "prlimit64": 261, "process_vm_readv": 270, "process_vm_writev": 271, "ptrace": 117, "quotactl": 60, "reboot": 142,
     "removexattr": 14, "request_key": 218, "seccomp": 277, "sched_setaffinity": 122, "sched_setattr": 274,
     "sched_setparam": 118, "sched_setscheduler": 119, "semctl": 191, "semget": 190, "semop": 193, "semtimedop": 192,
-    "setns": 268, "setpriority": 140, "settimeofday": 170, "setxattr": 5, "shmat": 196, "shmctl": 195, "shmget": 194,
-    "socket": 198, "socketpair": 199, "swapoff": 225, "swapon": 224, "syslog": 116, "truncate": 45, "umount2": 39,
-    "unshare": 97, "userfaultfd": 282, "utimensat": 88, "vhangup": 58,
+    "setns": 268, "setpriority": 140, "setrlimit": 164, "settimeofday": 170, "setxattr": 5, "shmat": 196, "shmctl": 195,
+    "shmget": 194, "socket": 198, "socketpair": 199, "swapoff": 225, "swapon": 224, "syslog": 116, "truncate": 45,
+    "umount2": 39, "unshare": 97, "userfaultfd": 282, "utimensat": 88, "vhangup": 58,
 }
 # fmt: on
 

@@ -47,6 +47,8 @@ class RunChange:
     updates: tuple[Update, ...] = ()
     owner: str | None = None
     """The lease holder it claims to be; `None` for commands, which hold the row lock instead."""
+    freezable: str | None = None
+    """The tool of the call it starts, asks people about or lets lapse: none of that lands while a freeze covers it."""
 
     @property
     def creates(self) -> bool:
@@ -65,11 +67,11 @@ class Refused:
     """It was not written, and why.
 
     `stale`: something else changed the run since; read it again and decide anew. `fenced`: the lease went to another
-    worker. `killed`: somebody stopped the run. `duplicate`: a run with that source key exists (creation only).
-    `missing`: no such run.
+    worker. `killed`: somebody stopped the run. `frozen`: it would start something that an open freeze covers.
+    `duplicate`: a run with that source key exists (creation only). `missing`: no such run.
     """
 
-    why: Literal["stale", "fenced", "killed", "duplicate", "missing"]
+    why: Literal["stale", "fenced", "killed", "frozen", "duplicate", "missing"]
 
 
 Answer = Landed | Refused
@@ -79,7 +81,7 @@ Answer = Landed | Refused
 class Refusal:
     """A command that may not be carried out: a sentence for the person, nothing was changed."""
 
-    why: Literal["not-found", "not-allowed", "already", "ended", "invalid"]
+    why: Literal["not-found", "not-allowed", "already", "ended", "invalid", "frozen"]
     text: str
 
 
@@ -102,6 +104,7 @@ def change(
     inserts: tuple[Insert, ...] = (),
     updates: tuple[Update, ...] = (),
     owner: str | None = None,
+    freezable: str | None = None,
 ) -> RunChange:
     """Seal `drafts` onto the run's chain and describe the write; the run's columns follow its last transition."""
     row = snapshot.run
@@ -112,7 +115,7 @@ def change(
     moves = [draft.to_state for draft in drafts if draft.to_state is not None]
     if moves:
         columns["state"] = moves[-1].value
-    return RunChange(row.tenant, row.id, row.version, row.fence, columns, events, inserts, updates, owner)
+    return RunChange(row.tenant, row.id, row.version, row.fence, columns, events, inserts, updates, owner, freezable)
 
 
 def creation(

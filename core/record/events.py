@@ -34,8 +34,11 @@ EVENT_TYPES: Mapping[str, str] = {
     "question-answered": "somebody answered what the run had asked",
     "call-resolved": "somebody looked and said whether a call of unknown outcome had happened",
     "policy-changed": "the operator's policy changed, and from here on the run is decided by the new one",
+    "run-frozen": "an operator's freeze covers the run: nothing of it starts until that is thawed",
+    "run-thawed": "a freeze that covered the run was thawed",
     "late-result": "a result arrived after its attempt had lost the run; it is kept and never applied",
     "stop-requested": "somebody asked the run to stop, and the fence was raised",
+    "stop-reported": "a host said what it found of the stopped run, and what it ended",
     "stop-confirmed": "every host that held the run reported that no process of it is left",
 }
 """Every event type and what it records."""

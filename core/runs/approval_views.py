@@ -78,6 +78,8 @@ class ApprovalView:
     title: str
     """The step in the planner's words: foreign text."""
     superseded_by: str | None = None
+    parked_ms: int | None = None
+    """What is left of its time, while that stands still under a freeze."""
 
     @property
     def live(self) -> tuple[VoteView, ...]:
@@ -105,6 +107,7 @@ class ApprovalView:
             "approvers": self.approvers.to_json(),
             "sentence": self.sentence,
             "superseded_by": self.superseded_by,
+            "parked_ms": self.parked_ms,
         }
 
 
@@ -183,6 +186,7 @@ def approval_view(found: Snapshot, approval: ApprovalRow) -> ApprovalView:
         sentence=approval.sentence,
         title=call.title,
         superseded_by=approval.superseded_by,
+        parked_ms=approval.remaining_ms,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from core.actions.policy import Decision
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
-from core.record.states import DUE_NOW, CallStatus, RunState
+from core.record.states import DUE_NOW, BlockedReason, CallStatus, RunState
 from core.runs.draft import Draft
 
 CONSUMED_FOR_MS = 3_600_000
@@ -51,10 +51,24 @@ def ask(draft: Draft, call: CallRow, decision: Decision, *, approval_id: str, se
     draft.deliver("slack.approval", f"approval:{row.id}", {"approval_id": row.id})
     lane = f"approval:{row.id}"
     draft.tell("slack.approvers", f"approvers:{row.id}", {"approval_id": row.id}, lane=lane)
+    remind(draft, row)
+
+
+def remind(draft: Draft, approval: ApprovalRow, *, stood_ms: int = 0, asked_ago_ms: int = 0) -> None:
+    """Queue what reminds approvers; each reminder holds for the end it was written for, and is not said after another.
+
+    Args:
+        stood_ms: By how much the end of the time to decide has moved, if it stood still.
+        asked_ago_ms: How much of that time has passed; shares that were reached are left out.
+    """
+    end = approval.expires_at + stood_ms
+    again = f":{end}" if stood_ms else ""
     for share in _REMINDERS:
-        after_ms = decision.expires_ms * share // 100
-        body = {"approval_id": row.id, "share": share}
-        draft.tell("slack.reminder", f"reminder:{row.id}:{share}", body, lane=f"{lane}:{share}", after_ms=after_ms)
+        after_ms = (approval.expires_at - approval.asked_at) * share // 100 - asked_ago_ms
+        if after_ms > 0:
+            body = {"approval_id": approval.id, "share": share, "expires_at": end}
+            key = f"reminder:{approval.id}:{share}{again}"
+            draft.tell("slack.reminder", key, body, lane=f"approval:{approval.id}:{share}{again}", after_ms=after_ms)
 
 
 def replaced_by(snapshot: Snapshot, call: CallRow) -> ApprovalRow | None:
@@ -67,7 +81,7 @@ def replaced_by(snapshot: Snapshot, call: CallRow) -> ApprovalRow | None:
 
 def close(draft: Draft, approval: ApprovalRow, status: str, now_ms: int, **evidence: object) -> None:
     """Record that a question is closed."""
-    values = {"status": status, "decided_at": approval.decided_at or now_ms}
+    values = {"status": status, "decided_at": approval.decided_at or now_ms, "remaining_ms": None}
     draft.update("approvals", {"id": approval.id}, values)
     draft.fact("approval-decided", {"approval": approval.id, "status": status, **evidence})
 
@@ -87,7 +101,13 @@ def void(draft: Draft, approval: ApprovalRow, call: CallRow, why: str, now_ms: i
     """
     close(draft, approval, "superseded", now_ms, why=why)
     withdraw(draft, call, now_ms, why=why)
-    draft.move(RunState.PLANNING, {"approval": approval.id, "why": why})
+    plan_on(draft, {"approval": approval.id, "why": why})
+
+
+def plan_on(draft: Draft, *evidence: Mapping[str, object]) -> None:
+    """Go back to planning; a run that stands still under a freeze does so when it is thawed."""
+    if draft.snapshot.run.blocked_reason != BlockedReason.FROZEN:
+        draft.move(RunState.PLANNING, *evidence)
 
 
 def drop_open(draft: Draft, now_ms: int) -> None:
@@ -101,7 +121,9 @@ def drop_open(draft: Draft, now_ms: int) -> None:
 
 
 def wake(draft: Draft) -> None:
-    """There is something to do for a worker now."""
+    """There is something to do for a worker now, unless the run stands still under a freeze."""
+    if draft.state is RunState.BLOCKED:
+        return
     draft.run |= {"due_at": DUE_NOW, "wake": draft.snapshot.run.wake + 1}
 
 

@@ -21,6 +21,8 @@ class Draft:
         self.snapshot = snapshot
         self.state = snapshot.run.run_state
         self.run: dict[str, Any] = {}
+        self.freezable: str | None = None
+        """The tool of the call this starts, asks people about or lets lapse."""
         self._actor = actor
         self._model = model_version
         self._events: list[EventDraft] = []
@@ -89,6 +91,7 @@ class Draft:
             inserts=inserts,
             updates=tuple(self._updates),
             owner=owner,
+            freezable=self.freezable,
         )
 
     def _event(
@@ -164,4 +167,5 @@ def merged(first: RunChange, second: RunChange) -> RunChange:
         inserts=first.inserts + second.inserts,
         updates=first.updates + second.updates,
         owner=first.owner,
+        freezable=second.freezable or first.freezable,
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from core import metrics
 from core.clock import Clock
@@ -18,6 +19,7 @@ from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError, TerminalError
 from core.planners.base import Act, Planner, Turn
 from core.record.changes import Landed, Refused, RunChange
+from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import asks, preparing, steps
@@ -30,6 +32,7 @@ from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd, Stamp
 from core.runs.workspaces import Workspaces
 from core.secrets import MissingSecret
+from core.store import freezes
 from core.store import runs as run_queries
 from core.store.documents import Documents
 from core.store.lane import Target
@@ -58,6 +61,9 @@ class Station:
     workspaces: Workspaces
     worker: str
     host: str
+    boot_id: str
+    fences: Path
+    """Where this host keeps its fences."""
     holds_lease: Callable[[], bool]
     """Whether anything may still be started."""
     documents: Documents
@@ -125,7 +131,8 @@ class Slice:
         return steps.release(self._snapshot, stamp, due_at=DUE_NOW)
 
     def _stamp(self) -> Stamp:
-        return Stamp(self._station.worker, self._station.host, self._station.clock.wall_ms())
+        station = self._station
+        return Stamp(station.worker, station.host, station.clock.wall_ms(), station.boot_id)
 
     @property
     def _run(self) -> RunRow:
@@ -140,6 +147,12 @@ class Slice:
             # Looking around may have taken long.
             return False
         answer = await self._station.database.journal.commit(change)
+        if answer == Refused("frozen"):
+            halt = await self._halted(change)
+            if halt is None:
+                return True
+            change = halt
+            answer = await self._station.database.journal.commit(change)
         match answer:
             case Refused("stale"):
                 return await self._read_again()
@@ -154,6 +167,23 @@ class Slice:
         if call is not None and call.call_status is CallStatus.STARTED and self._run.lease_owner is not None:
             self._result = call, await self._perform(call)
         return self._run.lease_owner is not None
+
+    async def _halted(self, refused: RunChange) -> RunChange | None:
+        """What to write instead of a start that was refused; `None` = it was thawed meanwhile, decide anew."""
+        assert refused.freezable is not None
+        tool, snapshot, change, stamp = refused.freezable, self._snapshot, None, self._stamp()
+        over = await self._over(tool)
+        if not over:
+            return None
+        if self._result is not None:
+            change = self._ended(*self._result, stamp)
+            snapshot = snapshot.folded(change)
+        halt = steps.stand_still(snapshot, over, tool=tool, stamp=stamp)
+        return halt if change is None else merged(change, halt)
+
+    async def _over(self, tool: str) -> tuple[FreezeRow, ...]:
+        """The freezes that cover a call of this tool."""
+        return covering(await freezes.open_ones(self._station.database, self._run.tenant), self._run, {tool})
 
     async def _next_change(self) -> RunChange:
         """Everything that can be committed now, in one change: the last result, planning, the next start."""
@@ -225,6 +255,8 @@ class Slice:
 
     async def _start_approved(self, call: CallRow, approval: ApprovalRow, rules: Rulebook, stamp: Stamp) -> RunChange:
         snapshot, station = self._snapshot, self._station
+        if over := await self._over(call.tool):
+            return steps.stand_still(snapshot, over, tool=call.tool, stamp=stamp)
         try:
             workspace = await station.workspaces.ready(snapshot)
             verdict = await preparing.before_start(
@@ -329,6 +361,8 @@ class Slice:
     async def _look(self, snapshot: Snapshot, proposed: Proposed, call_id: str, stamp: Stamp) -> Proposed | RunChange:
         """Get an act ready to be asked about, or say what becomes of the run instead."""
         station = self._station
+        if over := await self._over(proposed.act.tool):
+            return steps.stand_still(snapshot, over, tool=proposed.act.tool, stamp=stamp)
         try:
             workspace = await station.workspaces.ready(snapshot)
             ready = await preparing.prepared(

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.planners.base import PlanStep
-from core.record.rows import ArtifactRow, RunRow, Snapshot
-from core.record.states import BlockedReason, CallStatus, RunState
+from core.record.freezes import FreezeRow, covering
+from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
+from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
+from core.runs import freezing
 from core.runs.approval_views import approval_views, question_view
-from core.runs.views import ActionView, ArtifactView, EventView, RunLine, RunView, StopView
-from core.store import runs
+from core.runs.commands.confirm import came_back
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
+from core.store import freezes, runs
+from core.store.runs import Traces
 from core.store.session import Database
 
 
@@ -19,9 +23,9 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     if found is None:
         return None
     if found.run.killed_at is None:
-        return _view(found, (), ())
-    reports = await runs.stop_report_rows(database, tenant, run_id)
-    return _view(found, reports, await runs.hosts_of(database, tenant, run_id))
+        over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
+        return _view(found, None, over)
+    return _view(found, await runs.traces(database, tenant, run_id), ())
 
 
 async def lines(
@@ -35,7 +39,14 @@ async def lines(
 ) -> list[RunLine]:
     """A list of runs, newest first."""
     found = await runs.listed(database, tenant, state=state, requester=requester, open_only=open_only, limit=limit)
-    return [line(row) for row in found]
+    opened = await freezes.open_ones(database, tenant)
+    return [line(row, opened) for row in found]
+
+
+async def frozen(database: Database, tenant: str, *, ended: bool = False) -> list[FreezeView]:
+    """What is frozen, the earliest first; or with what was, the newest first."""
+    found = await freezes.listed(database, tenant) if ended else await freezes.open_ones(database, tenant)
+    return [freeze_view(row) for row in found]
 
 
 async def log(database: Database, tenant: str, run_id: str) -> list[EventView]:
@@ -49,8 +60,22 @@ def artifact_view(row: ArtifactRow) -> ArtifactView:
     return ArtifactView(row.id, row.name, row.sha256, row.size, row.media_type, role)  # type: ignore[arg-type]
 
 
-def line(row: RunRow) -> RunLine:
-    """A run as one row of a list."""
+def freeze_view(row: FreezeRow) -> FreezeView:
+    """A freeze as people see it."""
+    return FreezeView(
+        id=row.id,
+        scope=row.what.name,
+        by=row.frozen_by,
+        reason=row.reason,
+        frozen_at_ms=row.frozen_at,
+        thawed_at_ms=row.thawed_at,
+        thawed_by=row.thawed_by,
+    )
+
+
+def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
+    """A run as one row of a list, beside what is frozen; what a freeze of one tool covers only shows when it holds."""
+    held = row.blocked_reason == BlockedReason.FROZEN
     return RunLine(
         id=row.id,
         state=row.run_state,
@@ -62,10 +87,11 @@ def line(row: RunRow) -> RunLine:
         updated_at_ms=row.updated_at,
         blocked_reason=BlockedReason(row.blocked_reason) if row.blocked_reason else None,
         cost_micro_usd=row.cost_micro_usd,
+        frozen=held or (row.run_state not in TERMINAL and bool(covering(opened, row, ()))),
     )
 
 
-def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunView:
+def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -104,29 +130,45 @@ def _view(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> RunV
         ),
         approvals=approval_views(found),
         artifacts=tuple(artifact_view(row) for row in found.artifacts),
-        stop=_stop(found, reports, hosts),
+        stop=None if traces is None else _stop(found, traces),
         sandbox=run.sandbox,
         question=question_view(found),
+        freezes=tuple(freeze_view(row) for row in over),
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )
 
 
-def _stop(found: Snapshot, reports: Sequence[Any], hosts: Sequence[str]) -> StopView | None:
+def _stop(found: Snapshot, traces: Traces) -> StopView:
     run = found.run
-    if run.killed_at is None:
-        return None
-    clear = {report["host"] for report in reports if not report["remaining"]}
-    waiting = [] if run.stop_confirmed_at is not None else [host for host in hosts if host not in clear]
+    assert run.killed_at is not None
+    clear = {report.host for report in traces.reports if not report.remaining}
+    waiting = [] if run.stop_confirmed_at is not None else [host for host in traces.boots if host not in clear]
+    late = {row.call_id: row.status for row in traces.late if row.at >= run.killed_at}
     return StopView(
         requested_at_ms=run.killed_at,
         confirmed_at_ms=run.stop_confirmed_at,
         by=run.killed_by or "",
         reason=run.kill_reason or "",
-        processes_ended=sum(report["ended"] for report in reports),
+        processes_ended=sum(report.ended for report in traces.reports),
         in_flight=run.kill_in_flight,
         unconfirmed_hosts=tuple(waiting),
+        calls=tuple(
+            CutOff(call.id, call.tool, call.tier, call.call_status, late.get(call.id), call.resolved_by)
+            for call in found.calls
+            if _was_cut_off(call, run.killed_at) or call.id in late
+        ),
+        restarted_hosts=tuple(
+            report.host for report in traces.reports if came_back(traces.boots.get(report.host, ()), report.boot_id)
+        ),
     )
+
+
+def _was_cut_off(call: CallRow, killed_at: int) -> bool:
+    """Whether a stop came while this call was under way."""
+    if call.call_status is CallStatus.STARTED:
+        return True
+    return call.call_status is CallStatus.UNKNOWN and call.ended_at is not None and call.ended_at >= killed_at
 
 
 def _event(row: Any) -> EventView:

@@ -5,7 +5,7 @@ engine's work; deciding what may start is policy's; what a crash left behind is 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,9 +13,10 @@ from core.actions.envelope import NotCanonical, canonical, digest, salted
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Turn
 from core.principals import Actor
 from core.record.changes import RunChange
+from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import asks, proposals
+from core.runs import asks, halts, proposals
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.proposals import Proposed
@@ -35,6 +36,7 @@ class Stamp:
     worker: str
     host: str
     now_ms: int
+    boot_id: str | None = None
 
     @property
     def actor(self) -> Actor:
@@ -149,9 +151,25 @@ def block(snapshot: Snapshot, reason: BlockedReason, detail: str, stamp: Stamp) 
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
+def stand_still(snapshot: Snapshot, freezes: Sequence[FreezeRow], *, tool: str, stamp: Stamp) -> RunChange:
+    """Stop before a start that a freeze forbids; an attempt that was cut off before is over, and another one is due."""
+    draft = Draft(snapshot, stamp.actor)
+    for call in snapshot.calls:
+        if call.call_status is CallStatus.STARTED:
+            _close_attempt(draft, call, "lost", "it was frozen before another attempt", stamp)
+            draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.INTENT.value})
+            draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": "frozen"})
+    halts.hold(draft, freezes, tool=tool)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
 def start_again(snapshot: Snapshot, call: CallRow, *, why: str, stamp: Stamp) -> RunChange:
     """Start another attempt of a call that is safe to repeat, under the same idempotency key."""
     draft = Draft(snapshot, stamp.actor)
+    draft.freezable = call.tool
+    if draft.state is RunState.PLANNING:
+        # It was due when a freeze came, which has been thawed since.
+        draft.move(RunState.EXECUTING, {"call": call.id})
     if call.call_status is CallStatus.STARTED:
         _close_attempt(draft, call, "lost", why, stamp)
         draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": why})
@@ -175,7 +193,8 @@ def end_call(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp) -> R
         _unknown(draft, call, end, stamp)
     else:
         _close(draft, call, end, stamp)
-        draft.move(RunState.PLANNING, {"call": call.id})
+        if draft.state is not RunState.PLANNING:
+            draft.move(RunState.PLANNING, {"call": call.id})
         draft.run["retries"] = 0
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
@@ -235,6 +254,7 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
         _keep(draft, call, item, stamp, role="context")
     draft.run["steps"] = run.steps + 1
     if starts:
+        draft.freezable = call.tool
         draft.move(RunState.EXECUTING, {"call": call.id})
         _attempt(draft, call, 1, stamp)
         return
@@ -242,11 +262,13 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
     if refusal is not None:
         asks.withdraw(draft, call, stamp.now_ms, error=refusal, rule=decision.rule)
     elif decision.verdict == "allow":
+        draft.freezable = call.tool
         _question(draft, call, proposed)
     elif (crowded := _crowded(snapshot, proposed)) is not None:
         asks.withdraw(draft, call, stamp.now_ms, why="asks")
         draft.block(*crowded)
     else:
+        draft.freezable = call.tool
         sentence = proposed.prepared.sentence if proposed.prepared is not None else ""
         asks.ask(draft, call, decision, approval_id=proposed.approval_id, sentence=sentence, now_ms=stamp.now_ms)
 
@@ -296,6 +318,7 @@ def start_approved(
     Everything else has been checked on this very snapshot, and any decision since makes the commit stale.
     """
     draft = Draft(snapshot, stamp.actor)
+    draft.freezable = call.tool
     consumed = {"status": "consumed", "consumed_by": call.id, "consumed_at": stamp.now_ms}
     draft.update("approvals", {"id": approval.id}, consumed)
     draft.fact("approval-consumed", {**asks.evidence_of(approval), "voters": list(voters), "call": call.id})
@@ -323,6 +346,7 @@ def too_late(snapshot: Snapshot, call: CallRow, approval: ApprovalRow, stamp: St
 
 def lapse(draft: Draft, call: CallRow, approval: ApprovalRow, now_ms: int) -> None:
     """Close a question nobody answered in time, or an approval nobody used in time, and park the run."""
+    draft.freezable = call.tool
     used = approval.status == "approved"
     asks.close(draft, approval, "expired", now_ms)
     asks.withdraw(draft, call, now_ms, why="expired")
@@ -360,6 +384,7 @@ def _attempt(draft: Draft, call: CallRow, n: int, stamp: Stamp) -> None:
             "run_id": run.id,
             "worker": stamp.worker,
             "host": stamp.host,
+            "boot_id": stamp.boot_id,
             "fence": run.fence,
             "started_at": stamp.now_ms,
         },

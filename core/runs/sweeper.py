@@ -1,8 +1,8 @@
 """The sweeper: what must happen even if whoever should have done it is gone.
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
-that are due and nobody holds are rung for again, questions to people expire, rows of dead workers go, half-written
-files go. Works without Redis.
+that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
+rows of dead workers go, half-written files go. Works without Redis.
 """
 
 import logging
@@ -15,6 +15,7 @@ from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.queue import Doorbell
 from core.record.changes import Decided
+from core.runs import freezing
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
 from core.store.lane import Target
@@ -40,6 +41,8 @@ class Swept:
     temp_files: int
     expired: int = 0
     """Questions whose time ran out."""
+    followed: int = 0
+    """Runs that were brought in line with a freeze or its end."""
 
 
 class Sweeper:
@@ -68,15 +71,17 @@ class Sweeper:
         ):
             await self._doorbell.ring(run_id, wake)
             rung += 1
+        # First, so that nothing expires whose clock stands still.
+        followed = await freezing.spread(self._database, self._doorbell, now_ms=self._clock.wall_ms())
         expired = await self._expire()
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp = await self._objects.sweep_temp(_TEMP_AGE_S)
-        if rung or gone or temp or expired:
-            counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired}
+        if rung or gone or temp or expired or followed:
+            counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired, "followed": followed}
             log.info("swept", extra={"action": "swept", **counts})
-        return Swept(rung, gone, temp, expired)
+        return Swept(rung, gone, temp, expired, followed)
 
     async def _expire(self) -> int:
         """Close questions nobody answered, and approvals nobody used, in time."""

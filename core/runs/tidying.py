@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from core.errors import BanksmanError
+from core.execution.hostfence import forget_old
 from core.execution.labels import labelled
 from core.record.states import TERMINAL
 from core.runs.workspaces import Workspaces
@@ -20,9 +21,10 @@ SCRATCH_AGE_S = 3_600.0
 """Older than any attempt may take, with its grace."""
 
 
-async def tidy(database: Database, workspaces: Workspaces, scratch: Path) -> int:
-    """Remove directories of runs that have ended and of attempts that are over; how many were removed."""
+async def tidy(database: Database, workspaces: Workspaces, scratch: Path, fences: Path) -> int:
+    """Remove directories of runs that have ended and of attempts that are over, and old fences; how many."""
     removed = await asyncio.to_thread(_old_scratch, scratch)
+    removed += await asyncio.to_thread(forget_old, str(fences), now_s=time.time())
     for tenant, run_id in await asyncio.to_thread(workspaces.here):
         found = await runs.snapshot(database, tenant, run_id)
         # A run waits for its stop to be proved before its directory goes: its processes may still be writing there.

@@ -45,6 +45,21 @@ class ArtifactView:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """A call that was in flight when its run was stopped, and what became of it."""
+
+    action_id: str
+    tool: str
+    tier: str
+    status: CallStatus
+    """`started` until the stop is proved, then `unknown`, or what somebody found out."""
+    late: str | None
+    """How it ended by its own word, if that came after the stop: kept, never used."""
+    resolved_by: str | None
+    """Who found out what became of it."""
+
+
+@dataclass(frozen=True)
 class StopView:
     """A stop that was asked for, and how far it is proved."""
 
@@ -56,6 +71,37 @@ class StopView:
     in_flight: int
     """Calls that were started when the stop was committed."""
     unconfirmed_hosts: tuple[str, ...] = ()
+    calls: tuple[CutOff, ...] = ()
+    """Those calls."""
+    restarted_hosts: tuple[str, ...] = ()
+    """Hosts that have booted since they worked on the run."""
+
+
+@dataclass(frozen=True)
+class FreezeView:
+    """Something an operator has frozen."""
+
+    id: str
+    scope: str
+    """As commands take it: `agent:checkup`, `everything`."""
+    by: str
+    reason: str
+    """A person's text."""
+    frozen_at_ms: int
+    thawed_at_ms: int | None = None
+    thawed_by: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of `banksman freezes --json`, and of `freezes` in `show`."""
+        return {
+            "id": self.id,
+            "scope": self.scope,
+            "by": self.by,
+            "reason": self.reason,
+            "frozen_at": rfc3339(self.frozen_at_ms),
+            "thawed_at": rfc3339(self.thawed_at_ms),
+            "thawed_by": self.thawed_by,
+        }
 
 
 @dataclass(frozen=True)
@@ -95,6 +141,8 @@ class RunView:
     """Level its tools ran under, once a worker has driven it."""
     question: QuestionView | None = None
     """What it waits to be told, while it is blocked with a question."""
+    freezes: tuple[FreezeView, ...] = ()
+    """Open freezes that cover it, the earliest first: nothing of it starts."""
     cost_micro_usd: int = 0
     steps: int = 0
 
@@ -116,6 +164,7 @@ class RunView:
             updated_at_ms=self.updated_at_ms,
             blocked_reason=self.blocked_reason,
             cost_micro_usd=self.cost_micro_usd,
+            frozen=bool(self.freezes),
         )
 
     def full_json(self) -> dict[str, Any]:
@@ -149,6 +198,7 @@ class RunView:
                 for a in self.actions
             ],
             "approvals": [approval.as_json() for approval in self.approvals],
+            "freezes": [freeze.as_json() for freeze in self.freezes],
             "artifacts": [
                 {
                     "id": a.id,
@@ -170,6 +220,11 @@ class RunView:
                 "processes_ended": self.stop.processes_ended,
                 "in_flight": self.stop.in_flight,
                 "unconfirmed_hosts": list(self.stop.unconfirmed_hosts),
+                "restarted_hosts": list(self.stop.restarted_hosts),
+                "calls": [
+                    {"action_id": c.action_id, "tool": c.tool, "status": c.status.value, "late_result": c.late}
+                    for c in self.stop.calls
+                ],
             },
         }
 
@@ -188,6 +243,8 @@ class RunLine:
     updated_at_ms: int
     blocked_reason: BlockedReason | None
     cost_micro_usd: int
+    frozen: bool = False
+    """Whether a freeze covers it: nothing of it starts."""
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one entry of `banksman runs --json`."""
@@ -202,6 +259,7 @@ class RunLine:
             "updated_at": rfc3339(self.updated_at_ms),
             "blocked_reason": self.blocked_reason.value if self.blocked_reason else None,
             "cost_micro_usd": self.cost_micro_usd,
+            "frozen": self.frozen,
         }
 
 

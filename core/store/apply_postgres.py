@@ -14,7 +14,7 @@ import asyncpg
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
 from core.record.rows import Snapshot
 from core.store.batch_sql import batch_document, batch_statement
-from core.store.lane import Claim, CommitUnknown, Decide, Target
+from core.store.lane import FROZEN, Claim, CommitUnknown, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
 from core.store.statements import ON_CONFLICT, columns, complete, primary_key, quoted
@@ -107,6 +107,8 @@ class PostgresLane:
                     return decided
                 if decided.changes:
                     for answer in await self._apply(connection, decided.changes):
+                        if answer == Refused("frozen"):
+                            raise IsFrozen
                         if not isinstance(answer, Landed):
                             raise RuntimeError(f"a command's own change was refused on locked rows: {answer}")
                 for insert in decided.inserts:
@@ -116,6 +118,8 @@ class PostgresLane:
 
         try:
             return await self._retrying(work)
+        except IsFrozen:
+            return FROZEN
         except _BROKEN:
             if await self._landed(tried):
                 return tried[-1]
@@ -212,7 +216,7 @@ def _answer(change: RunChange, row: Any | None) -> Answer | None:
         return Landed(change.version + 1)
     if not row["held"]:
         return None
-    answer = settle(change, row)
+    answer = settle(change, row, frozen=row["frozen"])
     # The row passed our guard but not the statement's: it moved between the snapshot and the lock.
     return Refused("stale") if isinstance(answer, Landed) else answer
 

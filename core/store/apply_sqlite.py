@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
-from core.record.rows import Snapshot
-from core.store.lane import Claim, Decide, Target
+from core.record.freezes import FreezeRow, covers
+from core.record.rows import RunRow, Snapshot
+from core.store.lane import FROZEN, Claim, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
 from core.store.statements import ON_CONFLICT, columns, complete, event_row, primary_key, quoted
@@ -79,13 +80,18 @@ class SqliteLane:
             if isinstance(decided, Refusal):
                 return decided
             for answer in _apply(connection, decided.changes):
+                if answer == Refused("frozen"):
+                    raise IsFrozen
                 if not isinstance(answer, Landed):
                     raise RuntimeError(f"a command's own change was refused on locked rows: {answer}")
             for insert in decided.inserts:
                 _insert(connection, insert.table, [complete(insert.table, insert.values)])
             return decided
 
-        return await self._commands.run(work)
+        try:
+            return await self._commands.run(work)
+        except IsFrozen:
+            return FROZEN
 
     async def record(self, writes: Sequence[Insert | Update]) -> list[int]:
         """Write rows that belong to no guarded change; the number of rows each touched."""
@@ -135,8 +141,9 @@ def _apply(connection: sqlite3.Connection, changes: Sequence[RunChange]) -> list
     answers: list[Answer | None] = []
     rows: dict[str, list[dict[str, Any]]] = {}
     updates: list[Update] = []
+    freezes = _open_freezes(connection) if any(change.freezable is not None for change in changes) else []
     for change in changes:
-        answer = _create(connection, change) if change.creates else _guard(connection, change)
+        answer = _create(connection, change) if change.creates else _guard(connection, change, freezes)
         answers.append(answer)
         if not isinstance(answer, Landed):
             continue
@@ -163,9 +170,23 @@ def _create(connection: sqlite3.Connection, change: RunChange) -> Answer:
     )
 
 
-def _guard(connection: sqlite3.Connection, change: RunChange) -> Answer:
-    sql = "SELECT version, fence, lease_owner, killed_at FROM runs WHERE tenant = ? AND id = ?"
-    return settle(change, connection.execute(sql, (change.tenant, change.run_id)).fetchone())
+def _guard(connection: sqlite3.Connection, change: RunChange, freezes: Sequence[FreezeRow]) -> Answer:
+    key = (change.tenant, change.run_id)
+    if change.freezable is None or not freezes:
+        sql = "SELECT version, fence, lease_owner, killed_at FROM runs WHERE tenant = ? AND id = ?"
+        return settle(change, connection.execute(sql, key).fetchone())
+    row = connection.execute("SELECT * FROM runs WHERE tenant = ? AND id = ?", key).fetchone()
+    if row is None:
+        return settle(change, None)
+    run, tools = RunRow(**dict(row)), (change.freezable,)
+    frozen = any(each.tenant == change.tenant and covers(each, run, tools) for each in freezes)
+    return settle(change, row, frozen=frozen)
+
+
+def _open_freezes(connection: sqlite3.Connection) -> list[FreezeRow]:
+    """The freezes that hold now; nobody else writes until this transaction is over."""
+    rows = connection.execute("SELECT * FROM freezes WHERE thawed_at IS NULL").fetchall()
+    return [FreezeRow(**dict(row)) for row in rows]
 
 
 def _parents_first(table: str) -> int:

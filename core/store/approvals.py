@@ -64,7 +64,7 @@ async def overdue(database: Database, *, now_ms: int, limit: int) -> list[tuple[
     statement = (
         select(approvals.c.tenant, approvals.c.id)
         .join(runs, and_(runs.c.tenant == approvals.c.tenant, runs.c.id == approvals.c.run_id))
-        .where(late, runs.c.state.not_in([str(state) for state in TERMINAL]))
+        .where(late, approvals.c.remaining_ms.is_(None), runs.c.state.not_in([str(state) for state in TERMINAL]))
         .order_by(approvals.c.expires_at)
         .limit(limit)
     )
@@ -92,7 +92,7 @@ def shown_at(tenant: str, approval: ApprovalRow, channel: str, ts: str, state: s
 
 def state_of(approval: ApprovalRow, live_votes: int) -> str:
     """What a message has to be drawn anew for when it changes."""
-    return f"{approval.status}:{live_votes}"
+    return f"{approval.status}:{live_votes}{'' if approval.remaining_ms is None else ':parked'}"
 
 
 async def stale(database: Database, tenant: str, *, limit: int = 50) -> list[Shown]:
@@ -106,7 +106,8 @@ async def stale(database: Database, tenant: str, *, limit: int = 50) -> list[Sho
         .correlate(approvals)
         .scalar_subquery()
     )
-    state = approvals.c.status + literal(":") + cast(live, String)
+    parked = case((approvals.c.remaining_ms.is_(None), ""), else_=":parked")
+    state = approvals.c.status + literal(":") + cast(live, String) + parked
     statement = (
         select(approval_cards, state.label("state"))
         .join(

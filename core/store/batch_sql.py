@@ -31,8 +31,23 @@ class Shape:
     """Which tables a batch writes: the server spends time on every part of a statement, even on one without rows."""
 
     creates: bool
+    guarded: bool
+    """Whether a change in it is one that a freeze stops."""
     inserts: tuple[str, ...]
     updates: tuple[str, ...]
+
+
+COVERS = """(f.scope = 'everything' OR (f.scope = 'tool' AND f.scope_id = {tool})
+    OR (f.scope = 'run' AND f.scope_id IN (r.id, r.parent_id, r.root_id))
+    OR (f.scope = 'agent' AND f.scope_id = r.agent)
+    OR (f.scope = 'channel' AND f.scope_id = r.channel) OR (f.scope = 'team' AND f.scope_id = r.team))"""
+"""`core.record.freezes.covers` as a condition on a freeze `f` and a run `r`."""
+
+# Looks anew, not as of the statement's beginning, and lets no freeze commit before the batch has.
+_FROZEN = f"""frozen AS MATERIALIZED (SELECT w.tenant, w.id FROM want w
+    JOIN locked r ON r.tenant = w.tenant AND r.id = w.id JOIN open_freezes() f ON f.tenant = w.tenant
+    WHERE w.freezable IS NOT NULL AND {COVERS.format(tool="w.freezable")})"""
+_IS_FROZEN = "EXISTS (SELECT 1 FROM frozen z WHERE z.tenant = w.tenant AND z.id = w.id)"
 
 
 @cache
@@ -42,15 +57,18 @@ def batch_statement(shape: Shape) -> str:
     parts = [
         "doc AS (SELECT $1::jsonb AS d)",
         """want AS (SELECT w.* FROM doc, jsonb_to_recordset(doc.d->'want')
-            AS w(tenant text, id text, version bigint, fence bigint, owner text, patch jsonb))""",
-        """locked AS MATERIALIZED (SELECT r.tenant, r.id, r.version, r.fence, r.lease_owner, r.killed_at
+            AS w(tenant text, id text, version bigint, fence bigint, owner text, freezable text, patch jsonb))""",
+        f"""locked AS MATERIALIZED (SELECT r.tenant, r.id, r.version, r.fence, r.lease_owner, r.killed_at
+            {", r.root_id, r.parent_id, r.agent, r.channel, r.team" if shape.guarded else ""}
             FROM runs r JOIN want w ON w.tenant = r.tenant AND w.id = r.id ORDER BY r.tenant, r.id FOR UPDATE OF r SKIP
             LOCKED)""",
+        *([_FROZEN] if shape.guarded else []),
         f"""moved AS (UPDATE runs r SET ({quoted(run_columns)}, version) =
               (SELECT {quoted(run_columns, "x.")}, w.version + 1 FROM jsonb_populate_record(r, w.patch) x)
             FROM want w JOIN locked l ON l.tenant = w.tenant AND l.id = w.id
             WHERE r.tenant = w.tenant AND r.id = w.id AND r.version = w.version AND l.version = w.version
               AND l.fence = w.fence AND (w.owner IS NULL OR (l.killed_at IS NULL AND l.lease_owner = w.owner))
+              {"AND NOT " + _IS_FROZEN if shape.guarded else ""}
             RETURNING r.tenant, r.id)""",
         "created AS (SELECT ''::text AS tenant, ''::text AS id WHERE FALSE)"
         if not shape.creates
@@ -64,10 +82,11 @@ def batch_statement(shape: Shape) -> str:
     return f"""WITH {", ".join(parts)}
         SELECT w.tenant, w.id, ok.id IS NOT NULL AS landed, l.version, l.fence, l.lease_owner, l.killed_at,
                EXISTS (SELECT 1 FROM runs r WHERE r.tenant = w.tenant AND r.id = w.id) AS present,
-               l.id IS NOT NULL AS held, {_all_updated(shape)} AS complete
+               l.id IS NOT NULL AS held, {_IS_FROZEN if shape.guarded else "FALSE"} AS frozen,
+               {_all_updated(shape)} AS complete
         FROM want w LEFT JOIN ok ON ok.tenant = w.tenant AND ok.id = w.id
              LEFT JOIN locked l ON l.tenant = w.tenant AND l.id = w.id
-        UNION ALL SELECT tenant, id, TRUE, 0, 0, NULL, NULL, TRUE, TRUE, 1 FROM created"""
+        UNION ALL SELECT tenant, id, TRUE, 0, 0, NULL, NULL, TRUE, TRUE, FALSE, 1 FROM created"""
 
 
 def _all_updated(shape: Shape) -> str:
@@ -124,6 +143,7 @@ def batch_document(changes: Sequence[RunChange]) -> tuple[Shape, str]:
                     "version": change.version,
                     "fence": change.fence,
                     "owner": change.owner,
+                    "freezable": change.freezable,
                     "patch": dict(change.run),
                 }
             )
@@ -143,6 +163,7 @@ def batch_document(changes: Sequence[RunChange]) -> tuple[Shape, str]:
             updates[update.table].append(gate | {"k": dict(update.key), "v": dict(update.values)})
     shape = Shape(
         creates=bool(create),
+        guarded=any(each["freezable"] is not None for each in want),
         inserts=tuple(table for table, rows in inserts.items() if rows),
         updates=tuple(table for table, rows in updates.items() if rows),
     )

@@ -13,6 +13,12 @@ class CommitUnknown(Exception):
     """The connection broke while a commit was under way: it may or may not have happened."""
 
 
+class IsFrozen(Exception):
+    """A command wants what an open freeze stops; nothing of it is written."""
+
+
+FROZEN = Refusal("frozen", "An operator has frozen this. Nothing was changed; it can be done once it is thawed.")
+
 Decide = Callable[[Sequence[Snapshot]], Decided | Refusal]
 """A pure command: the locked runs, ordered by id, to what should be committed."""
 

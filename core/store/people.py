@@ -52,6 +52,7 @@ async def waiting_voters(database: Database, tenant: str, *, before_ms: int) -> 
         .where(
             votes.c.tenant == tenant,
             approvals.c.status == "approved",
+            approvals.c.remaining_ms.is_(None),
             votes.c.revoked_at.is_(None),
             votes.c.via.is_(None),
             (people.c.checked_at.is_(None)) | (people.c.checked_at < before_ms),

@@ -1,17 +1,26 @@
 """Reading runs: snapshots, lists, logs; what people see of them is `core.runs.reading`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.record.rows import ArtifactRow, RunRow, Snapshot
+from core.record.rows import ArtifactRow, RunRow, Snapshot, StopReportRow
 from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
-from core.store.tables import artifacts, call_attempts, events, metadata, runs, stop_reports, tool_calls
+from core.store.tables import (
+    artifacts,
+    call_attempts,
+    events,
+    late_results,
+    metadata,
+    runs,
+    stop_reports,
+    tool_calls,
+)
 
 MAX_LIST = 200
 
@@ -81,10 +90,45 @@ async def listed(
         return [RunRow(**row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def stop_report_rows(database: Database, tenant: str, run_id: str) -> Sequence[Any]:
-    """What hosts reported after the run was stopped: rows of `stop_reports`."""
+async def channels(database: Database, tenant: str) -> list[str]:
+    """Ids of the channels anything was ever asked for in."""
+    statement = select(runs.c.channel).where(runs.c.tenant == tenant, runs.c.channel.is_not(None)).distinct()
     async with database.read() as connection:
-        return (await connection.execute(_of_run(stop_reports, tenant, run_id))).mappings().all()
+        return list((await connection.execute(statement.order_by(runs.c.channel))).scalars())
+
+
+@dataclass(frozen=True)
+class Late:
+    """A result that came after its attempt had lost the run."""
+
+    call_id: str
+    status: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What hosts have seen of a stopped run."""
+
+    reports: tuple[StopReportRow, ...]
+    boots: Mapping[str, tuple[str | None, ...]]
+    """Every host that ever started a call of it, and in which boots."""
+    late: tuple[Late, ...]
+    """Oldest first."""
+
+
+async def traces(database: Database, tenant: str, run_id: str) -> Traces:
+    """Everything about a run that was written down by hosts rather than decided."""
+    async with database.read() as connection:
+        reports = (await connection.execute(_of_run(stop_reports, tenant, run_id))).mappings().all()
+        attempts = await connection.execute(_of_run(call_attempts, tenant, run_id))
+        boots: dict[str, tuple[str | None, ...]] = {}
+        for row in sorted(attempts, key=lambda row: (row.host or "", row.n)):
+            if row.host is not None:
+                boots[row.host] = (*boots.get(row.host, ()), row.boot_id)
+        late = await connection.execute(_of_run(late_results, tenant, run_id).order_by(late_results.c.at))
+        found = tuple(Late(row.call_id, row.status, row.at) for row in late)
+    return Traces(tuple(StopReportRow(**row) for row in reports), boots, found)
 
 
 async def event_rows(database: Database, tenant: str, stream: str) -> Sequence[Any]:
@@ -170,18 +214,6 @@ async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
 async def killed_among(database: Database, run_ids: Sequence[str]) -> list[str]:
     """Which of these runs somebody has stopped."""
     statement = select(runs.c.id).where(runs.c.id.in_(run_ids), runs.c.killed_at.is_not(None))
-    async with database.read() as connection:
-        return list((await connection.execute(statement)).scalars())
-
-
-async def hosts_of(database: Database, tenant: str, run_id: str) -> list[str]:
-    """Every host that ever started a call of a run."""
-    statement = (
-        select(call_attempts.c.host)
-        .where(call_attempts.c.tenant == tenant, call_attempts.c.run_id == run_id, call_attempts.c.host.is_not(None))
-        .distinct()
-        .order_by(call_attempts.c.host)
-    )
     async with database.read() as connection:
         return list((await connection.execute(statement)).scalars())
 

@@ -14,8 +14,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from core.errors import SchemaMismatch
+from core.store.readonly import Look
 from core.store.session import Database
 
 _HERE = Path(__file__).parent / "migrations"
@@ -71,7 +73,19 @@ async def upgrade(database: Database, *, keep_copy: bool = False) -> str | None:
 
 async def check(database: Database) -> None:
     """Raise `SchemaMismatch` unless the database is exactly at `head()`."""
-    found = await current(database)
+    _refuse_unless_head(await current(database))
+
+
+async def check_read_only(look: Look) -> None:
+    """The same for a database that is only looked at."""
+    table = "sqlite_master" if look.dialect == "sqlite" else "pg_catalog.pg_tables"
+    name = "name" if look.dialect == "sqlite" else "tablename"
+    known = await look.rows(text(f"SELECT {name} AS name FROM {table} WHERE {name} = 'alembic_version'"))
+    found = await look.rows(text("SELECT version_num FROM alembic_version")) if known else []
+    _refuse_unless_head(found[0]["version_num"] if found else None)
+
+
+def _refuse_unless_head(found: str | None) -> None:
     if found == head():
         return
     _refuse_unknown(found)

@@ -10,9 +10,12 @@ from typing import Any
 from core.record.changes import Answer, Landed, Refused, RunChange
 
 
-def settle(change: RunChange, row: Mapping[str, Any] | None) -> Answer:
+def settle(change: RunChange, row: Mapping[str, Any] | None, *, frozen: bool = False) -> Answer:
     """Decide a change against the locked run row (`version`, `fence`, `lease_owner`, `killed_at`), or `None` if there
     is none.
+
+    Args:
+        frozen: Whether an open freeze covers what it would start.
     """
     if row is None:
         return Refused("missing")
@@ -23,4 +26,6 @@ def settle(change: RunChange, row: Mapping[str, Any] | None) -> Answer:
             return Refused("fenced")
     if row["version"] != change.version or row["fence"] != change.fence:
         return Refused("stale")
+    if frozen:
+        return Refused("frozen")
     return Landed(change.version + 1)

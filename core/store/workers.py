@@ -89,6 +89,22 @@ async def alive(database: Database, *, boot_ms: int, boot_id: str) -> list[tuple
         return [(row.id, row.host) for row in found]
 
 
+@dataclass(frozen=True)
+class Here:
+    """A worker of one host."""
+
+    worker: str
+    pid: int
+
+
+async def on_host(database: Database, host: str, *, boot_ms: int, boot_id: str) -> list[Here]:
+    """Workers of this boot of a host whose lease has not run out."""
+    conditions = [workers.c.host == host, workers.c.boot_id == boot_id, workers.c.until > _clock(database, boot_ms)]
+    async with database.read() as connection:
+        found = await connection.execute(select(workers.c.id, workers.c.pid).where(*conditions))
+        return [Here(row.id, row.pid) for row in found]
+
+
 @uninterrupted
 async def sweep_dead(database: Database, *, boot_ms: int, boot_id: str, after_ms: int) -> int:
     """Delete rows of workers that have been gone for `after_ms` and hold no run any more; how many."""

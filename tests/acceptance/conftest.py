@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -27,14 +28,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 class Builder(Protocol):
     """Starts a new house."""
 
-    def __call__(self, database: str = "sqlite", /, **settings: str) -> House: ...
+    def __call__(self, database: str = "sqlite", /, *, home: Path | None = None, **settings: str) -> House:
+        """Start it, in a home that exists if one is given."""
+        ...
 
 
-def _built(postgres: Callable[[], PostgresServer], database: str, settings: dict[str, str]) -> House:
+def _built(
+    postgres: Callable[[], PostgresServer], database: str, settings: dict[str, str], home: Path | None = None
+) -> House:
     if database == "postgres":
         name = f"house_{next(_numbers)}"
         settings = {"BANKSMAN_DATABASE_URL": postgres().create_database(name), **settings}
-    house = House.start(homes("house"), **settings)
+    house = House.start(home or homes("house"), **settings)
     _standing.append(house)
     return house
 
@@ -52,8 +57,8 @@ def new_house(postgres_server: PostgresServer) -> Iterator[Builder]:
     """Starts houses of this test alone; each is stopped afterwards, and nothing of it may be left."""
     built: list[House] = []
 
-    def build(database: str = "sqlite", /, **settings: str) -> House:
-        built.append(_built(lambda: postgres_server, database, settings))
+    def build(database: str = "sqlite", /, *, home: Path | None = None, **settings: str) -> House:
+        built.append(_built(lambda: postgres_server, database, settings, home))
         return built[-1]
 
     yield build

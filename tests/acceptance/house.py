@@ -106,48 +106,11 @@ def is_listening(port: int) -> bool:
 
 
 @dataclass
-class House:
-    """One installation, up."""
+class Installation:
+    """One home and its settings: what the command line and the database say."""
 
     home: Path
     settings: dict[str, str]
-    process: subprocess.Popen[bytes]
-    output: Path
-    """Where `up` itself writes."""
-    url: str = ""
-    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    seen: set[Process] = field(default_factory=set)
-    """Everything that was ever seen to be part of it."""
-
-    @classmethod
-    def start(cls, home: Path, **settings: str) -> "House":
-        """Start it and wait until it says that it is ready."""
-        home.mkdir(parents=True, exist_ok=True)
-        settings = {"BANKSMAN_PORT": str(free_port()), **settings}
-        output = home / "up.out"
-        with output.open("ab") as out:
-            process = subprocess.Popen(
-                [*_BANKSMAN, "up"],
-                env=clean_environment(home, **settings),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        house = cls(home, settings, process, output)
-        try:
-            house.url = until(house._announced, "the line that says it is ready", within_s=START_WITHIN_S)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"Banksman did not start:\n{house.logs()}") from None
-        return house
-
-    def _announced(self) -> str | None:
-        assert self.process.poll() is None, "it ended"
-        lines = self.output.read_text().splitlines()
-        return next((line.removeprefix(READY) for line in reversed(lines) if line.startswith(READY)), None)
 
     def cli(self, *arguments: str, code: int | None = 0, within_s: float = CLI_WITHIN_S) -> Done:
         """Run a command on this installation.
@@ -195,6 +158,11 @@ class House:
         """Ask for a run on the command line; its id."""
         return self.cli("run", agent, *more).out.strip()
 
+    def ask_many(self, agent: str, count: int) -> list[str]:
+        """Ask for many runs, several at a time; their ids."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: self.ask(agent), range(count)))
+
     def reaches(self, run_id: str, *states: str, within_s: float = SOON_S) -> dict[str, Any]:
         """Wait until a run is in one of these states, and show it."""
 
@@ -213,6 +181,49 @@ class House:
         """Where it keeps its runs."""
         return self.settings.get("BANKSMAN_DATABASE_URL", f"sqlite+aiosqlite:///{self.home / 'banksman.db'}")
 
+
+@dataclass
+class House(Installation):
+    """One installation, up."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    """Where `up` itself writes."""
+    url: str = ""
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    seen: set[Process] = field(default_factory=set)
+    """Everything that was ever seen to be part of it."""
+
+    @classmethod
+    def start(cls, home: Path, **settings: str) -> "House":
+        """Start it and wait until it says that it is ready."""
+        home.mkdir(parents=True, exist_ok=True)
+        settings = {"BANKSMAN_PORT": str(free_port()), **settings}
+        output = home / "up.out"
+        with output.open("ab") as out:
+            process = subprocess.Popen(
+                [*_BANKSMAN, "up"],
+                env=clean_environment(home, **settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        house = cls(home, settings, process, output)
+        try:
+            house.url = until(house._announced, "the line that says it is ready", within_s=START_WITHIN_S)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"Banksman did not start:\n{house.logs()}") from None
+        return house
+
+    def _announced(self) -> str | None:
+        assert self.process.poll() is None, "it ended"
+        lines = self.output.read_text().splitlines()
+        return next((line.removeprefix(READY) for line in reversed(lines) if line.startswith(READY)), None)
+
     @property
     def run_file(self) -> dict[str, Any]:
         """What `up` wrote about itself."""
@@ -225,17 +236,15 @@ class House:
 
     def part(self, module: str) -> int:
         """Pid of the part that runs a module, e.g. `worker`."""
-        tail = [b"-m", module.encode()]
+        return until(lambda: self.part_now(module), f"the process of {module}")
 
-        def look() -> int | None:
-            for process in descendants(self.process.pid):
-                argv = _argv(process.pid)
-                # A lifeline has the same words behind its own.
-                if process.alive and argv[1:3] == tail:
-                    return process.pid
-            return None
-
-        return until(look, f"the process of {module}")
+    def part_now(self, module: str) -> int | None:
+        """The same, `None` while there is none."""
+        for process in descendants(self.process.pid):
+            # A lifeline has the same words behind its own.
+            if process.alive and _argv(process.pid)[1:3] == [b"-m", module.encode()]:
+                return process.pid
+        return None
 
     def redis(self) -> int:
         """Pid of the embedded Redis."""

@@ -156,15 +156,14 @@ class Team:
             f"a card with {having}",
         )
 
-    async def told(self, root: str, text: str, to: str) -> Json:
-        """Wait for a private message to somebody."""
-        return await self.until(
-            root,
-            lambda thread: next(
-                (each for each in thread if each["ephemeral_to"] == user(to) and text in words(each)), None
-            ),
-            f"{to} to be told {text!r}",
-        )
+    async def told(self, root: str, text: str, to: str, *, times: int = 1) -> Json:
+        """Wait for a private message to somebody, the last of so many."""
+
+        def look(thread: list[Json]) -> Json | None:
+            found = [each for each in thread if each["ephemeral_to"] == user(to) and text in words(each)]
+            return found[times - 1] if len(found) >= times else None
+
+        return await self.until(root, look, f"{to} to be told {text!r}")
 
     async def answered(self, root: str, *having: str) -> Json:
         """Wait for a public answer of the bot that says all of this."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import redis
 
 from core.execution.labels import labelled
 from core.ids import TENANT
+from core.runs.leases import LEASE_S
 from tests.acceptance.conftest import Builder
 from tests.acceptance.house import House, is_listening, until
 from tests.acceptance.team import Team, cards, run_of, said, words
@@ -122,11 +124,14 @@ def test_a_worker_that_wakes_up_late_changes_nothing(new_house: Builder, gated: 
     second = house.another_worker()
     late = house.part("worker")
     os.kill(late, signal.SIGSTOP)
+    asleep_since_s = time.monotonic()
     try:
         at_the_gate(house, run_id, fence=first)
         open_gate(house, run_id)
         is_finished_once(house, run_id)
         before = _told(house, run_id)
+        # Three leases: long after everybody else has gone on.
+        time.sleep(max(0.0, 3 * LEASE_S - (time.monotonic() - asleep_since_s)))
     finally:
         os.kill(late, signal.SIGCONT)
 

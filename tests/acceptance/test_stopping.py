@@ -94,14 +94,15 @@ async def test_the_slash_command_ends_it(sqlite_house: House, team: Team) -> Non
 async def test_who_may_not_stop_it_is_told_so_privately_and_nothing_changes(sqlite_house: House, team: Team) -> None:
     root, run_id = await busy(sqlite_house, team)
     before, processes = sqlite_house.show(run_id), set(labelled(run_id=run_id))
-    refusal = "Only the person who asked for this run, or an operator, can stop it."
+    refusal = "Only the person who asked for this run, its agent's approvers, or an operator, can stop it."
+    of_guests = "Guests and people from other organisations cannot stop runs here."
 
     await team.click(await team.card(root), "Kill", "member")
     await team.told(root, refusal, "member")
-    await team.say("stop", thread=root, by="approver")
-    await team.told(root, refusal, "approver")
-    await team.act("reactions", user=user("approver2"), channel=DATA, ts=root, name="x")
-    await team.told(root, refusal, "approver2")
+    await team.say("stop", thread=root, by="guest")
+    await team.told(root, of_guests, "guest")
+    await team.act("reactions", user=user("member"), channel=DATA, ts=root, name="x")
+    await team.told(root, refusal, "member", times=2)
     refused = sqlite_house.cli("kill", run_id, "--as", "member", code=3)
 
     assert refusal in refused.err

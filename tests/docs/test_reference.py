@@ -14,7 +14,7 @@ from core.planners.base import PlanStep
 from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import ApprovalView, VoteView
-from core.runs.views import ActionView, ArtifactView, EventView, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunView, StopView
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
 from tests.docs.links import link_problems
@@ -70,8 +70,13 @@ VIEW = RunView(
         ),
     ),
     artifacts=(ArtifactView("art_1", "a.csv", "00", 1, "text/csv", "input"),),
-    stop=StopView(AT_MS, None, "ana", "", 0, 1, ("host-1",)),
+    stop=StopView(
+        *(AT_MS, None, "ana", "", 0, 1, ("host-1",)),
+        calls=(CutOff("call_1", "shell", "workspace", CallStatus.UNKNOWN, None, None),),
+        restarted_hosts=("host-2",),
+    ),
     sandbox="bwrap",
+    freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
 )
 EVENT = EventView(1, AT_MS, "state", None, "created", "human:ana", None, "sha256:00", 0, ({"call": "a"},), "00", "00")
 

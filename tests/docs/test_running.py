@@ -60,7 +60,7 @@ def test_with_tokens_in_the_environment_it_connects_to_slack_instead(fence: Fenc
         try:
             assert f"Banksman is ready: connected to Slack at {api}" == up.first_line
             parts = json.loads((directory / "here/.banksman/run.json").read_text())["parts"]
-            assert {"bot", "worker"} == set(parts)
+            assert {"bot", "worker", "reaper"} == set(parts)
         finally:
             assert 0 == up.interrupt()
         assert [] == [name for name, pid in parts.items() if Path(f"/proc/{pid}").exists()]
@@ -74,6 +74,13 @@ def test_doctor_finds_nothing_wrong_here(fence: Fence, site: Site) -> None:
 
     for check in ("config", "database", "redis", "artifacts", "sandbox", "slack"):
         assert re.search(rf"^(ok|!!) +{check} ", written, re.MULTILINE), written
+
+
+@pytest.mark.runs_fence("docs/operations.md > Doctor > 2")
+def test_the_doctor_finds_every_rule_kept_while_everything_runs(fence: Fence, site: Site, a_report: str) -> None:
+    written = site.type(*fence.commands())
+
+    assert ", 0 do not, 5 were not checked." in written, written
 
 
 @pytest.mark.runs_fence("docs/operations.md > Where data lives > 1")
@@ -161,9 +168,12 @@ def test_the_page_of_json_shapes_describes_what_doctor_and_run_json_hold(site: S
 
     for section, value in (
         ("doctor", site.json(".venv/bin/banksman doctor --json")),
+        ("doctor --invariants", site.json(".venv/bin/banksman doctor --invariants --json")),
         ("run.json", site.run_file),
     ):
-        assert sorted(first_cells(section_of(page, section) or "")) == sorted(paths(value, whole=("settings",)))
+        assert sorted(first_cells(section_of(page, section) or "")) == sorted(
+            paths(value, whole=("settings", "invariants[].offending"))
+        )
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ and what was seen of it, and everything else is looked up.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from core.actions import approvals
 from core.actions.envelope import salted
 from core.clock import rfc3339
 from core.principals import Actor, Principal
 from core.record.changes import Decided, Refusal
+from core.record.freezes import FreezeRow, covering, sentence
 from core.record.rows import ApprovalRow, CallRow, Snapshot, VoteRow
-from core.record.states import RunState
-from core.runs import asks
+from core.runs import asks, halts
 from core.runs.draft import Draft
 
 MOST_REASON = 1_000
@@ -39,11 +39,19 @@ class Ballot:
     inbox_key: str | None = None
 
 
-def decide(runs: Sequence[Snapshot], ballot: Ballot, *, policy_digest: str, now_ms: int) -> Decided | Refusal:
+def decide(
+    runs: Sequence[Snapshot],
+    ballot: Ballot,
+    *,
+    policy_digest: str,
+    now_ms: int,
+    freezes: Sequence[FreezeRow] = (),
+) -> Decided | Refusal:
     """Count the vote, and close the question when that settles it.
 
     Args:
         policy_digest: Of the policy that holds now. A question asked under another one is asked anew instead.
+        freezes: What is frozen. Under a freeze a question can only be denied.
     """
     found = _open_question(runs, ballot)
     if isinstance(found, Refusal):
@@ -59,7 +67,9 @@ def decide(runs: Sequence[Snapshot], ballot: Ballot, *, policy_digest: str, now_
     )
     if refusal is not None:
         return Refusal("not-allowed", refusal)
-    if (closed := _why_closed(snapshot, approval, ballot)) is not None:
+    if (
+        closed := _why_closed(snapshot, approval, ballot) or _why_frozen(snapshot, approval, ballot, freezes)
+    ) is not None:
         return closed
     draft = Draft(snapshot, Actor.of(by))
     if approval.policy_digest != policy_digest:
@@ -88,7 +98,10 @@ def take_back(runs: Sequence[Snapshot], *, approval_id: str, by: Principal, now_
     draft.update("votes", {"approval_id": approval.id, "voter": by.id}, {"revoked_at": now_ms})
     draft.fact("approval-voted", {"approval": approval.id, "decision": "taken-back"})
     if approval.status == "approved" and len(_live(snapshot, approval)) - 1 < approval.quorum:
-        values = {"status": "pending", "use_by": None, "decided_at": None}
+        values: dict[str, Any] = {"status": "pending", "use_by": None, "decided_at": None}
+        if approval.remaining_ms is not None:
+            # What stands still is the time to decide again, as much as was left of it when it was frozen.
+            values["remaining_ms"] = max(0, approval.expires_at - halts.parked_at(approval))
         draft.update("approvals", {"id": approval.id}, values)
         draft.run |= {"due_at": None}
     return Decided((draft.seal(now_ms=now_ms),), "Your vote is taken back.")
@@ -122,7 +135,7 @@ def _why_closed(snapshot: Snapshot, approval: ApprovalRow, ballot: Ballot) -> Re
     open_to = ("pending", "approved") if ballot.decision == "deny" else ("pending",)
     if approval.status not in open_to:
         return _decided_already(snapshot, approval)
-    if ballot.received_ms >= approval.expires_at and approval.status == "pending":
+    if ballot.received_ms >= approval.expires_at and approval.status == "pending" and approval.remaining_ms is None:
         at = rfc3339(approval.expires_at)
         return Refusal("ended", f"This question expired at {at}. Ask again to have it decided.")
     mine = next((vote for vote in _live(snapshot, approval) if vote.voter == ballot.by.id), None)
@@ -130,6 +143,19 @@ def _why_closed(snapshot: Snapshot, approval: ApprovalRow, ballot: Ballot) -> Re
         have = len(_live(snapshot, approval))
         return Refusal("already", f"You have approved this already: {have} of {approval.quorum} needed.")
     return None
+
+
+def _why_frozen(
+    snapshot: Snapshot, approval: ApprovalRow, ballot: Ballot, freezes: Sequence[FreezeRow]
+) -> Refusal | None:
+    """Why nobody can approve this now; a freeze parks its clock, so nothing is lost by waiting."""
+    if ballot.decision == "deny":
+        return None
+    over = covering(freezes, snapshot.run, {snapshot.call(approval.call_id).tool})
+    if approval.remaining_ms is None and not over:
+        return None
+    why = sentence(over[0]) if over else snapshot.run.blocked_detail or "It is frozen."
+    return Refusal("frozen", f"Your click counted for nothing: {why} The time to decide stands still until then.")
 
 
 def _decided_already(snapshot: Snapshot, approval: ApprovalRow) -> Refusal:
@@ -181,7 +207,7 @@ def _denied(draft: Draft, approval: ApprovalRow, call: CallRow, ballot: Ballot, 
     asks.close(draft, approval, "denied", now_ms)
     said = f": {reason}" if reason else ", without a reason"
     asks.withdraw(draft, call, now_ms, error=f"{ballot.by.id} denied it{said}", why="denied")
-    draft.move(RunState.PLANNING, {"approval": approval.id})
+    asks.plan_on(draft, {"approval": approval.id})
     asks.wake(draft)
     draft.deliver("slack.decided", f"decided:{approval.id}:denied", {"approval_id": approval.id})
     return Decided((draft.seal(now_ms=now_ms),), "Denied. It will not be done.")

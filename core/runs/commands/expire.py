@@ -10,7 +10,11 @@ from core.runs.steps import lapse
 
 
 def expire(runs: Sequence[Snapshot], *, approval_id: str, now_ms: int) -> Decided | Refusal:
-    """Close an overdue question; a click that came before it was counted before it."""
+    """Close an overdue question; a click that came before it was counted before it.
+
+    One that is parked is not overdue, and the change says which tool it is about: it does not land under a freeze that
+    came before anybody has parked it.
+    """
     for snapshot in runs:
         approval = snapshot.approval(approval_id)
         if approval is None:
@@ -18,7 +22,7 @@ def expire(runs: Sequence[Snapshot], *, approval_id: str, now_ms: int) -> Decide
         overdue = (approval.status == "pending" and approval.expires_at <= now_ms) or (
             approval.status == "approved" and approval.use_by is not None and approval.use_by <= now_ms
         )
-        if not overdue:
+        if not overdue or approval.remaining_ms is not None:
             return Refusal("already", "It is not overdue.")
         draft = Draft(snapshot, Actor.system("sweeper"))
         lapse(draft, snapshot.call(approval.call_id), approval, now_ms)

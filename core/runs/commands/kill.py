@@ -7,6 +7,7 @@ withdraws what was planned. Ending the processes follows from it and is proved s
 from collections.abc import Sequence
 
 from core.actions.envelope import salted
+from core.actions.policy import Policy
 from core.clock import rfc3339
 from core.principals import Actor, Principal
 from core.record.changes import Decided, Refusal, RunChange
@@ -16,12 +17,18 @@ from core.runs import asks
 from core.runs.draft import Draft
 
 
-def kill(runs: Sequence[Snapshot], *, run_id: str, by: Principal, reason: str, now_ms: int) -> Decided | Refusal:
-    """Stop `run_id` and every run below it, if `by` may and it has not ended."""
+def kill(
+    runs: Sequence[Snapshot], *, run_id: str, by: Principal, reason: str, now_ms: int, policy: Policy | None = None
+) -> Decided | Refusal:
+    """Stop `run_id` and every run below it, if `by` may and it has not ended.
+
+    Args:
+        policy: What holds now, which names the agent's approvers; without one they may not stop it.
+    """
     target = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
     if target is None:
         return Refusal("not-found", f"There is no run {run_id}.")
-    refusal = may_stop(target, by)
+    refusal = may_stop(target, by, policy)
     if refusal is not None:
         return refusal
     if target.run.run_state in TERMINAL:
@@ -33,13 +40,18 @@ def kill(runs: Sequence[Snapshot], *, run_id: str, by: Principal, reason: str, n
     return Decided(changes, f"Stop requested for run {run_id}.{calls}")
 
 
-def may_stop(snapshot: Snapshot, by: Principal) -> Refusal | None:
-    """Who may stop a run: whoever asked for it, and operators."""
+def may_stop(snapshot: Snapshot, by: Principal, policy: Policy | None) -> Refusal | None:
+    """Who may stop a run: whoever asked for it, who may be asked about what its agent does, and operators."""
     if by.external:
         return Refusal("not-allowed", "Guests and people from other organisations cannot stop runs here.")
     if by.id == snapshot.run.requester or by.is_operator:
         return None
-    return Refusal("not-allowed", "Only the person who asked for this run, or an operator, can stop it.")
+    deciders = () if policy is None else policy.deciders(snapshot.run.agent)
+    if any(approvers.admits(by.id, by.roles) for approvers in deciders):
+        return None
+    return Refusal(
+        "not-allowed", "Only the person who asked for this run, its agent's approvers, or an operator, can stop it."
+    )
 
 
 def _already(target: Snapshot) -> Refusal:

@@ -8,7 +8,7 @@ from core.record.changes import Decided, Refusal
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs import asks
-from core.runs.commands.kill import may_stop
+from core.runs.commands.answer import may_answer
 from core.runs.draft import Draft
 
 
@@ -21,7 +21,7 @@ def resolve(
     if snapshot is None or call is None:
         return Refusal("not-found", "This call is not known here.")
     run = snapshot.run
-    if may_stop(snapshot, by) is not None:
+    if may_answer(snapshot, by) is not None:
         return Refusal("not-allowed", "Only the person who asked for this run, or an operator, can say what happened.")
     if call.call_status is not CallStatus.UNKNOWN or run.blocked_reason != BlockedReason.AMBIGUOUS_EFFECT:
         who = "" if call.resolved_by is None else f" by {call.resolved_by}"

@@ -55,7 +55,6 @@ async def test_every_message_we_can_draw_is_taken(slack: SlackClient, people: Pe
         help_text(AGENTS),
         help_text([]),
         refusals.stale(),
-        refusals.already_ended(RUN_ID, "Stopped", "olu", NOW_MS),
     ]
 
     for at, message in enumerate(drawn):

@@ -77,12 +77,22 @@ def test_whoever_asked_may_stop_it(banksman: CommandLine) -> None:
 def test_somebody_else_may_not(banksman: CommandLine) -> None:
     run_id = banksman.ask("--as", "requester")
 
-    for who in ((), ("--as", "member"), ("--as", "approver")):
+    for who in ((), ("--as", "member"), ("--as", "guest")):
         answer = banksman("kill", run_id, *who, code=3)
         assert "" == answer.out
-        assert "Only the person who asked for this run, or an operator, can stop it." in answer.err
+        assert (
+            "Only the person who asked for this run, its agent's approvers, or an operator, can stop it." in answer.err
+        )
     assert banksman("show", run_id, "--json", code=0).json["stop"] is None
     banksman("kill", run_id, "--as", "operator", code=0)
+
+
+def test_an_approver_of_its_agent_may(banksman: CommandLine) -> None:
+    run_id = banksman.ask("--as", "requester")
+
+    banksman("kill", run_id, "--as", "approver", code=0)
+
+    assert "approver" == banksman("show", run_id, "--json", code=0).json["stop"]["by"]
 
 
 def test_stopping_twice_says_who_did_it_first(banksman: CommandLine) -> None:

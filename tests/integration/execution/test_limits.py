@@ -111,6 +111,30 @@ async def test_too_many_processes_are_noticed_without_cgroups(
     assert result.processes_ended >= 20
 
 
+async def test_a_fork_bomb_that_hides_is_counted_and_explained_without_cgroups(
+    bare_environment: LocalEnvironment, python: Build, label: CallLabel
+) -> None:
+    """Each process leaves its session and its parent; the report still says how many there were, and why they ended."""
+    source = """
+import os, time
+def grow(depth):
+    os.setsid()
+    for _ in range(3):
+        if depth and os.fork() == 0:
+            grow(depth - 1)
+    time.sleep(1000 if depth % 2 else 0.5)
+    os._exit(0)
+if os.fork() == 0:
+    grow(4)
+time.sleep(1000)
+"""
+    result = await bare_environment.run(python(source, limits=Limits(processes=20, wall_s=8)))
+
+    assert "It started more than 20 processes and threads and was stopped." == result.limit == result.detail, result
+    assert 20 < result.processes_ended <= 122
+    assert {} == labelled(call=label)
+
+
 async def test_processor_time_is_limited(environment: LocalEnvironment, python: Build) -> None:
     result = await environment.run(python("while True: pass", limits=Limits(cpu_s=1, wall_s=9)))
 

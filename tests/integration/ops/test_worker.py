@@ -150,3 +150,25 @@ async def test_it_ends_on_sigterm_with_its_door(home: Path, file: Path) -> None:
         worker.process.terminate()
 
         assert 0 == await worker.process.wait()
+
+
+async def test_a_reaper_that_stands_by_is_ready_and_says_so(home: Path, file: Path) -> None:
+    url = sqlite_url(file)
+    async with running("worker.reaper", home, BANKSMAN_DATABASE_URL=url) as first:
+        body = await first.ready()
+        async with running("worker.reaper", home, BANKSMAN_DATABASE_URL=url) as second:
+            other = await second.ready()
+        found = await first.metrics()
+
+    assert ("reaper", "yes", "no, another reaper is") == (body["part"], body["at_work"], other["at_work"])
+    assert found["loop_passes_total{loop=reaping,result=ok}"] >= 1
+
+
+async def test_a_reaper_that_cannot_read_is_not_ready_and_alive(home: Path, file: Path) -> None:
+    async with running("worker.reaper", home, BANKSMAN_DATABASE_URL=sqlite_url(file)) as reaper:
+        await reaper.ready()
+
+        file.rename(file.with_suffix(".away"))
+        await reaper.unready("database")
+
+        assert 200 == (await reaper.ask("/healthz"))[0]

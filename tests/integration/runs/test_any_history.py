@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from core.record.rows import CallRow, Snapshot
 from core.record.states import TERMINAL
 from core.runs import steps
 from core.runs.commands.abandon import abandon
-from core.runs.commands.confirm import confirm
+from core.runs.commands.confirm import HostReport, confirm
 from core.runs.commands.kill import kill
 from core.runs.commands.late import late_result
 from core.runs.commands.load import loaded
@@ -291,7 +291,7 @@ class Histories(RuleBasedStateMachine):
                 return self.probed(run, call, by, data)
             return steps.end_call(run, call, CallEnd(recovery.do, {}, error=recovery.why), by)
         if call is not None:
-            change = steps.end_call(run, call, data.draw(ENDS), by)
+            change = steps.end_call(run, call, as_decided(call, data.draw(ENDS)), by)
         elif state in ("context-loaded", "executing"):
             change = steps.begin_planning(run, by)
         elif state == "planning":
@@ -332,21 +332,19 @@ class Histories(RuleBasedStateMachine):
         return steps.take_turn(run, turn, asked, call_id=IDS.call(), nonce=IDS.salt(), sandbox="none", stamp=by)
 
     @precondition(lambda self: self.stopped)
-    @rule(data=st.data(), remaining=st.integers(0, 1))
-    def report(self, data: st.DataObject, remaining: int) -> None:
+    @rule(data=st.data(), ended=st.integers(0, 2), remaining=st.integers(0, 1))
+    def report(self, data: st.DataObject, ended: int, remaining: int) -> None:
         run_id = data.draw(st.sampled_from(sorted(self.stopped)))
         before = self.stored(run_id)
-        decide = partial(
-            confirm,
-            run_id=run_id,
-            host="host-w1",
-            ended=1,
-            remaining=remaining,
-            reporter="r",
-            now_ms=self.clock.wall_ms(),
+        found = HostReport("host-w1", "boot", ended, remaining, "r")
+        answer = self.command(run_id, partial(confirm, run_id=run_id, report=found, now_ms=self.clock.wall_ms()))
+        if before.run.stop_confirmed_at is None and ended:
+            assert isinstance(answer, Decided)
+        elif before.run.stop_confirmed_at is not None and not (ended or remaining):
+            assert not isinstance(answer, Decided)
+        assert (before.run.stop_confirmed_at is None) or before.run.stop_confirmed_at == (
+            self.stored(run_id).run.stop_confirmed_at
         )
-        answer = self.command(run_id, decide)
-        assert isinstance(answer, Decided) is (before.run.stop_confirmed_at is None)
         if isinstance(answer, Decided):
             assert before.folded(answer.changes[0]) == self.stored(run_id)
 
@@ -379,6 +377,12 @@ class Histories(RuleBasedStateMachine):
 
 def open_call(run: Snapshot) -> CallRow | None:
     return next((call for call in run.calls if call.status in ("intent", "started")), None)
+
+
+def as_decided(call: CallRow, end: CallEnd) -> CallEnd:
+    """The end with a repetition only where `calls.with_retry` allows one: it surely did nothing, or may do it twice."""
+    may_repeat = end.status == "failed-safe" or (end.status == "unknown" and call.recovery in ("pure", "idempotent"))
+    return end if may_repeat else replace(end, retry_in_ms=None)
 
 
 ENDS = st.builds(

@@ -16,7 +16,7 @@ from core.record.events import EventDraft
 from core.record.rows import Snapshot
 from core.record.states import RunState
 from core.runs import reading, steps
-from core.runs.commands.confirm import confirm
+from core.runs.commands.confirm import HostReport, confirm
 from core.runs.commands.kill import kill
 from core.runs.commands.late import late_result
 from core.runs.commands.load import loaded
@@ -137,9 +137,10 @@ async def test_what_was_under_way_when_it_was_stopped_is_kept_late_confirmed_and
         now_ms=NOW_MS + 100,
     )
     assert isinstance(await ask(database, run, late), Decided)
-    report = {"host": "host-1", "ended": 2, "remaining": 0, "reporter": "worker:w1", "now_ms": NOW_MS + 300}
-    assert isinstance(await ask(database, run, partial(confirm, run_id=run.run.id, **report)), Decided)  # type: ignore[arg-type]
-    assert isinstance(await ask(database, run, partial(confirm, run_id=run.run.id, **report)), Refusal)  # type: ignore[arg-type]
+    report = partial(confirm, run_id=run.run.id, now_ms=NOW_MS + 300)
+    first, again = HostReport("host-1", "boot", 2, 0, "worker:w1"), HostReport("host-1", "boot", 0, 0, "worker:w1")
+    assert isinstance(await ask(database, run, partial(report, report=first)), Decided)
+    assert isinstance(await ask(database, run, partial(report, report=again)), Refusal)
     shown = await reading.view(database, "main", run.run.id)
     assert shown is not None and shown.stop is not None
     assert (NOW_MS, NOW_MS + 300, OPERATOR.id, 2, 1, ()) == (
@@ -152,7 +153,7 @@ async def test_what_was_under_way_when_it_was_stopped_is_kept_late_confirmed_and
     )
     assert ["unknown"] == [action.status for action in shown.actions]
     log = [event.type for event in await reading.log(database, "main", run.run.id)]
-    assert ["stop-requested", "state", "late-result", "call-ended", "stop-confirmed"] == log[-5:]
+    assert ["stop-requested", "state", "late-result", "call-ended", "stop-reported", "stop-confirmed"] == log[-6:]
     assert [] == await broken(database)
 
 

@@ -19,7 +19,7 @@ from core.store import schema
 from core.store.session import Database, sqlite_integrity
 from core.store.tables import metadata
 from core.store.turnstile import connect
-from tests.databases import sqlite_url
+from tests.databases import migrate_to, sqlite_url
 from tests.factories import a_created_run
 from tests.integration.store.looking import rows
 from tests.servers import PostgresServer
@@ -154,7 +154,7 @@ async def test_a_database_without_tables_is_refused_with_the_command_to_run(empt
 
 
 async def test_a_database_of_an_older_version_is_refused_until_it_is_upgraded(empty: Database) -> None:
-    await _migrate_to(empty, "0001")
+    await migrate_to(empty, "0001")
     with pytest.raises(SchemaMismatch, match=f"is at revision 0001, this version needs {schema.head()}.*db upgrade"):
         await schema.check(empty)
     assert "0001" == await schema.upgrade(empty)
@@ -177,7 +177,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_not_touched(database
 async def test_upgrading_an_older_file_keeps_a_complete_copy_of_it(tmp_path: Path) -> None:
     path = tmp_path / "banksman.db"
     database = Database(sqlite_url(path))
-    await _migrate_to(database, "0001")
+    await migrate_to(database, "0001")
     # What was committed a moment ago is still in the write-ahead log while somebody has the file open.
     with closing(connect(path)) as other:
         other.execute("INSERT INTO blobs (tenant, sha256, size, created_at) VALUES ('main', 'ab', 1, 1)")
@@ -197,15 +197,3 @@ async def test_an_upgrade_that_changes_nothing_makes_no_copy(tmp_path: Path, sql
     await schema.upgrade(database, keep_copy=True)
     await database.close()
     assert [] == list(tmp_path.glob("*.bak"))
-
-
-async def _migrate_to(database: Database, revision: str) -> None:
-    from alembic import command
-
-    def run(sync: Any) -> None:
-        config = schema._config()
-        config.attributes["connection"] = sync
-        command.upgrade(config, revision)
-
-    async with database.begin() as connection:
-        await connection.run_sync(run)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.actions.policy import parse
 from core.artifacts import FileStore
-from core.clock import SystemClock, boot_id
+from core.clock import Clock, SystemClock, boot_id
 from core.execution.base import Environment, SandboxLevel, SandboxReport
 from core.ids import TENANT, Ids
 from core.planners.base import Planner
@@ -87,7 +87,7 @@ class Rig:
     database: Database
     home: Path
     tools: dict[str, DeclaredTool] = field(default_factory=dict)
-    clock: SystemClock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=SystemClock)
     driver: Driver | None = None
     lease: Lease | None = None
     station: Station | None = None
@@ -140,6 +140,8 @@ class Rig:
             workspaces=Workspaces(self.home / "workspaces", objects),
             worker=identity.id,
             host="host-1",
+            boot_id=boot_id(),
+            fences=self.home / "fences",
             holds_lease=lambda: lease.holds,
             documents=Documents(self.database),
         )

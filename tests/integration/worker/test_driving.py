@@ -261,7 +261,7 @@ async def test_a_killed_run_ends_at_once_and_its_result_comes_too_late(rig: Rig)
     assert ("ana", "enough", 3, 1) == (view.stop.by, view.stop.reason, view.stop.processes_ended, view.stop.in_flight)
     assert [CallStatus.UNKNOWN] == [action.status for action in view.actions]
     log = [event.type for event in await reading.log(rig.database, TENANT, run_id)]
-    assert ["stop-requested", "state", "late-result", "call-ended", "stop-confirmed"] == log[-5:]
+    assert ["stop-requested", "state", "late-result", "call-ended", "stop-reported", "stop-confirmed"] == log[-6:]
     assert 1 == len(probe.contexts)
 
 
@@ -282,7 +282,7 @@ async def test_a_look_at_stopped_runs_leaves_the_word_to_the_slice_that_ends(
             assert go.wait(20)
         return labelled(run_id=run_id)
 
-    monkeypatch.setattr("worker.driver.labelled", held_once)
+    monkeypatch.setattr("core.execution.reaper.labelled", held_once)
     probe = rig.tool("work", until_killed)
     driver = await rig.start()
     run_id = await rig.ask(step("one", "work"))

@@ -17,11 +17,13 @@ import pytest
 from core.ids import TENANT
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
+from core.record.freezes import FreezeChange
 from core.runs.commands.expire import expire
 from core.runs.commands.kill import kill
 from core.store.lane import Target
 from core.store.session import Database
 from tests.integration.worker.conftest import Rig, step, succeed
+from tests.integration.worker.operating import frozen, spread, thawed
 from tests.integration.worker.voting import BEN, CAT, asked, cast, known
 
 ROUNDS = int(os.environ.get("ROUNDS", "8"))
@@ -61,9 +63,16 @@ async def waiting(rig: Rig) -> str:
         rig.tool("push", succeed, tier="compensable", recovery="opaque")
         await rig.start()
     await known(rig, BEN, CAT)
+    await renewed(rig)
     run_id = await rig.ask(step("push", "push"))
     assert "waiting-for-approval" == (await rig.drive(run_id)).state
     return run_id
+
+
+async def renewed(rig: Rig) -> None:
+    """Many rounds take longer than a lease."""
+    assert rig.lease is not None
+    await rig.lease.renew([])
 
 
 async def released(rng: random.Random, *sides: Side) -> list[Any]:
@@ -212,6 +221,82 @@ async def test_an_approval_and_a_changed_policy(rig: Rig, elsewhere: Database, r
         assert (1 if used == ["consumed"] else 0) == sum(action.attempts for action in shown.actions)
         seen[used[0]] += 1
     assert {"consumed", "superseded"} == set(seen), seen
+
+
+async def test_a_start_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    rig.tool("work", succeed)
+    await rig.start()
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        await renewed(rig)
+        run_id = await rig.ask(step("work", "work"))
+        pause_s = rng.uniform(0, 0.008)
+
+        async def freeze(run_id: str = run_id, pause_s: float = pause_s) -> int:
+            await asyncio.sleep(pause_s)
+            assert isinstance(await frozen(rig, f"run:{run_id}", told=False, database=elsewhere), FreezeChange)
+            return len((await rig.row(run_id)).calls)
+
+        _, started = await released(rng, lambda run_id=run_id: rig.drive(run_id), freeze)
+        shown = await rig.drive(run_id)
+        assert started == len(shown.actions), "nothing has started since the freeze was committed"
+        expected = ("completed", 1) if started else ("blocked", 0)
+        assert expected == (shown.state, len(shown.actions))
+        seen["started" if started else "frozen"] += 1
+        await thawed(rig, f"run:{run_id}")
+        assert "completed" == (await rig.drive(run_id)).state
+    assert {"started", "frozen"} == set(seen), seen
+
+
+async def test_the_start_of_what_was_approved_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        assert isinstance(await voter(rig, rig.database, ask, BEN)(), Decided)
+        pause_s = rng.uniform(0, 0.02)
+
+        async def freeze(run_id: str = run_id, pause_s: float = pause_s) -> int:
+            await asyncio.sleep(pause_s)
+            assert isinstance(await frozen(rig, "tool:push", told=False, database=elsewhere), FreezeChange)
+            return (await rig.row(run_id)).calls[0].attempts
+
+        _, started = await released(rng, lambda run_id=run_id: rig.drive(run_id), freeze)
+        await spread(rig)
+        shown = await rig.drive(run_id)
+        expected = ("completed", "consumed", 1) if started else ("blocked", "approved", 0)
+        assert expected == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
+        seen["started" if started else "frozen"] += 1
+        await thawed(rig, "tool:push")
+        shown = await rig.drive(run_id)
+        assert ("completed", 1) == (shown.state, shown.actions[0].attempts)
+    assert {"started", "frozen"} == set(seen), seen
+
+
+async def test_an_approval_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
+    """However they come, what was approved waits, and starts once when it is thawed."""
+    seen: Counter[str] = Counter()
+    for _ in rounds(seen):
+        run_id = await waiting(rig)
+        ask = await asked(rig, run_id)
+        one, other = either(rng, rig.database, elsewhere)
+        pause_s = rng.uniform(0, 0.03)
+
+        async def approve(one: Database = one, ask: Any = ask, pause_s: float = pause_s) -> Any:
+            await asyncio.sleep(pause_s)
+            return await voter(rig, one, ask, BEN)()
+
+        yes, cold = await released(rng, approve, lambda other=other: frozen(rig, "tool:push", database=other))
+        assert isinstance(cold, FreezeChange)
+        shown = await rig.drive(run_id)
+        assert ("blocked", 0) == (shown.state, shown.actions[0].attempts)
+        seen["approve" if isinstance(yes, Decided) else "freeze"] += 1
+        await thawed(rig, "tool:push")
+        if isinstance(yes, Refusal):
+            assert isinstance(await voter(rig, one, ask, BEN)(), Decided)
+        shown = await rig.drive(run_id)
+        assert ("completed", 1) == (shown.state, shown.actions[0].attempts)
+    assert {"approve", "freeze"} == set(seen), seen
 
 
 async def test_an_approval_and_a_stop(rig: Rig, elsewhere: Database, rng: random.Random) -> None:

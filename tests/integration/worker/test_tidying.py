@@ -27,7 +27,7 @@ async def test_only_directories_of_ended_runs_and_old_attempts_go(rig: Rig) -> N
     long_ago = time.time() - SCRATCH_AGE_S - 1
     os.utime(old, (long_ago, long_ago))
 
-    removed = await tidy(rig.database, rig.station.workspaces, rig.home / "scratch")
+    removed = await tidy(rig.database, rig.station.workspaces, rig.home / "scratch", rig.station.fences)
 
     left = {path.name for path in (rig.home / "workspaces" / TENANT).iterdir()}
     assert (2, {open_, "run_of_somebody_else"}) == (removed, left)

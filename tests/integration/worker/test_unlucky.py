@@ -92,7 +92,7 @@ async def test_what_cannot_be_looked_for_does_not_strand_a_run(rig: Rig, monkeyp
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as broken:
-        broken.setattr("worker.driver.labelled", no_descriptors)
+        broken.setattr("core.execution.reaper.labelled", no_descriptors)
         await driver.on_ring(run_id, 0)
 
     row = (await rig.row(run_id)).run

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -50,8 +51,17 @@ SAFE_WITHOUT_A_SANDBOX = {
         "signal_the_worker_by_descriptor read_the_memory_of_the_worker open_the_memory_of_the_worker "
         "take_a_descriptor_of_the_worker list_processes_of_the_host attach_host_shared_memory add_a_key"
     ),
+    "corpus_host": (
+        "begin_a_connection_to_the_host socket_of_a_host_service_in_run socket_of_an_agent_in_tmp "
+        "abstract_socket_as_of_x11 list_what_the_worker_has_open compare_with_the_worker "
+        "write_the_memory_of_the_worker lose_the_mark lose_the_mark_by_the_old_call "
+        "run_a_program_from_memory_that_reads_a_secret leave_something_that_the_host_starts_later"
+    ),
 }
 """Attacks that change nothing but the bait, so that they can be tried for real."""
+
+
+MANY = {"corpus_files": 50, "corpus_reach": 50, "corpus_host": 20}
 
 
 @pytest.fixture
@@ -78,6 +88,12 @@ def listeners(outside: Path) -> Iterator[dict[str, socket.socket]]:
         for listener in (abstract, stream):
             listener.listen()
         found = {"tcp": tcp, "tcp_ipv6": tcp_ipv6, "udp": udp, "abstract": abstract, "file": stream, "gram": datagram}
+        for name, parent in (("run", "/run"), ("agent", "/tmp")):
+            where = parent if os.access(parent, os.W_OK) else None
+            short = stack.enter_context(TemporaryDirectory(prefix="banksman-test-", dir=where))
+            found[name] = stack.enter_context(socket.socket(socket.AF_UNIX))
+            found[name].bind(f"{short}/socket")
+            found[name].listen()
         for listener in found.values():
             listener.setblocking(False)
         yield found
@@ -128,6 +144,8 @@ def bait(
         "free_port": str(free_port),
         "abstract": f"banksman-test-{os.getpid()}",
         "socket_file": str(outside / "stream"),
+        "run_socket": listeners["run"].getsockname(),
+        "agent_socket": listeners["agent"].getsockname(),
         "datagram_file": str(outside / "datagram"),
     }
     libc.shmctl(segment, 0, None)
@@ -203,18 +221,18 @@ async def attacked(environment: LocalEnvironment, spec: Build, bait: Bait, name:
 
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("untouched_host")
-@pytest.mark.parametrize("name", ["corpus_files", "corpus_reach"])
+@pytest.mark.parametrize("name", ["corpus_files", "corpus_reach", "corpus_host"])
 async def test_no_attack_gets_through(environment: LocalEnvironment, spec: Build, bait: Bait, name: str) -> None:
     outcomes = await attacked(environment, spec, bait, name)
 
     harmless = NOT_ATTACKS_ON_OTHERS[environment.level]
     through = {k: v for k, v in outcomes.items() if not v.startswith("refused: ") and k not in harmless}
     assert {} == through
-    assert len(outcomes) > 50
+    assert len(outcomes) >= MANY[name]
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", ["corpus_files", "corpus_reach"])
+@pytest.mark.parametrize("name", ["corpus_files", "corpus_reach", "corpus_host"])
 async def test_the_corpus_finds_holes(
     tool_environment: Path, spec: Build, bait: Bait, tmp_path: Path, name: str
 ) -> None:

@@ -80,6 +80,12 @@ DECISIONS = [
     (BWRAP, "openat", (-100, 0, 0o101, 0o4644), EPERM),
     (BWRAP, "openat", (-100, 0, 0o20000001, 0o4644), EPERM),
     (BWRAP, "openat", (-100, 0, 0, 0o4644), ALLOW),  # nothing is created, so there is no mode
+    (BWRAP, "prlimit64", (0, 10, 1 << 40), EPERM),  # the mark of a call
+    (BWRAP, "prlimit64", (0, (1 << 32) + 10, 4), EPERM),
+    (BWRAP, "prlimit64", (0, 10, 0, 1 << 40), ALLOW),
+    (BWRAP, "prlimit64", (0, 7, 1 << 40), ALLOW),
+    (BWRAP, "setrlimit", (10, 4), EPERM),
+    (BWRAP, "setrlimit", (7, 4), ALLOW),
     (LANDLOCK := seccomp.LANDLOCK, "socket", (1, 1), EPERM),
     (LANDLOCK, "socket", (2, 2), EPERM),
     (LANDLOCK, "socketpair", (1, 1), ALLOW),

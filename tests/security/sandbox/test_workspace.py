@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -110,6 +111,8 @@ ATTACKS_ON_A_REPOSITORY = {
     "another repository": "os.rename('.git', 'old'); os.makedirs('.git/hooks'); open('.git/hooks/evil', 'w').close()",
     "a repository that is a link": "os.rename('.git', 'old'); os.symlink('old', '.git')",
     "a repository that is a file": "os.rename('.git', 'old'); open('.git', 'w').write('gitdir: old')",
+    "another place for all of it": "open('.git/commondir', 'w').write('../evil')",
+    "a second config": "open('.git/config.worktree', 'w').write('[core] fsmonitor = evil')",
     "attributes": "open('.git/info/attributes', 'w').write('* filter=evil')",
     "our config": "open('banksman.yml', 'w').write('policy: allow')",
     "our directory": "os.makedirs('.banksman/x'); open('.banksman/x/y', 'w').close(); os.chmod('.banksman', 0)",
@@ -134,11 +137,41 @@ async def test_what_is_trusted_later_is_as_it_was(
 
     assert ("exited", 0) == (result.ended, result.exit_code), result
     after = snapshot(workspace)
-    trusted = (".git/hooks", ".git/config", ".git/info/attributes", ".banksman", "banksman")
+    trusted = (".git/hooks", ".git/config", ".git/commondir", ".git/info/attributes", ".banksman", "banksman")
     assert before == {path: state for path, state in after.items() if path.startswith(trusted)}
     assert (workspace / ".git").is_dir()
     assert not (workspace / ".git").is_symlink()
     assert 0o755 == stat.S_IMODE(workspace.stat().st_mode)
+
+
+ELSEWHERE = """
+import os, shutil
+shutil.copytree(".git", "evil")
+with open("evil/config", "a") as config:
+    config.write('[core]\\n\\tfsmonitor = "touch ran; false"\\n')
+with open(".git/commondir", "w") as place:
+    place.write("../evil")
+"""
+
+
+async def test_git_on_the_host_runs_nothing_that_a_program_planted(
+    environment: LocalEnvironment, python: Build, workspace: Path, tmp_path: Path
+) -> None:
+    """A repository that says where the rest of it lies lets git read any config; somebody looks at it afterwards."""
+    subprocess.run(["git", "init", "-q", "-b", "main", workspace], check=True)
+    (workspace / "file").write_text("hi")
+    subprocess.run(["git", "-C", workspace, "add", "file"], check=True)
+    shutil.copytree(workspace, tmp_path / "open")
+    subprocess.run(["python3", "-c", ELSEWHERE], cwd=tmp_path / "open", check=True)
+    subprocess.run(["git", "-C", tmp_path / "open", "status"], check=True, capture_output=True)
+    assert (tmp_path / "open" / "ran").exists(), "the attack does not work, so it proves nothing"
+
+    result = await environment.run(python(ELSEWHERE))
+    subprocess.run(["git", "-C", workspace, "status"], check=True, capture_output=True)
+
+    assert 0 == result.exit_code, result
+    assert "It changed protected files (.git/commondir); that was undone." in result.detail
+    assert not (workspace / "ran").exists()
 
 
 async def test_a_missing_path_is_protected_too(environment: LocalEnvironment, python: Build, workspace: Path) -> None:

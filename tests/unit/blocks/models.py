@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import ActionView, ArtifactView, EventView, RunLine, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunLine, RunView, StopView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID, counts, lists, numbers, run_ids, texts, users
 from tests.unit.blocks.asks import approvals, questions
 
@@ -88,6 +88,15 @@ some_actions = st.builds(
     error=st.one_of(st.none(), texts),
 )
 artifacts = st.builds(ArtifactView, texts, texts, texts, counts, texts, st.sampled_from(["input", "output", "context"]))
+cut_off = st.builds(
+    CutOff,
+    action_id=texts,
+    tool=texts,
+    tier=st.one_of(st.sampled_from(["read", "workspace", "compensable", "irreversible"]), texts),
+    status=st.sampled_from(CallStatus),
+    late=st.one_of(st.none(), st.sampled_from(["succeeded", "failed", "unknown"])),
+    resolved_by=st.one_of(st.none(), texts),
+)
 stops = st.builds(
     StopView,
     requested_at_ms=numbers,
@@ -97,6 +106,8 @@ stops = st.builds(
     processes_ended=counts,
     in_flight=counts,
     unconfirmed_hosts=lists(texts, 12),
+    calls=lists(cut_off, 12),
+    restarted_hosts=lists(texts, 12),
 )
 runs = st.builds(
     RunView,

@@ -186,9 +186,6 @@ def test_every_private_sentence_can_be_sent(text: str, run_id: str, names: list[
     for message in (
         refusals.sentence(text),
         refusals.not_recorded(),
-        refusals.not_yours_to_stop(run_id),
-        refusals.already_ended(run_id, "Stopped", text, at_ms),
-        refusals.already_ended(run_id, "Completed", None, at_ms),
         refusals.stop_requested(run_id),
         refusals.unknown_run(text),
         refusals.ambiguous_run(text, 3),

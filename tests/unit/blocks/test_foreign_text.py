@@ -107,7 +107,6 @@ def everywhere(attack: str) -> Iterator[Any]:
         refusals.unknown_run(attack),
         refusals.unknown_agent(attack, [attack]),
         refusals.unknown_subcommand(attack),
-        refusals.already_ended(attack, "Stopped", attack, NOW_MS),
     )
 
 

@@ -1,10 +1,10 @@
 """What the card, the ending, the lists and Details say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bot.blocks import refusals
 from bot.blocks.details import run_details
 from bot.blocks.home import home
 from bot.blocks.lists import HELP, AgentLine, help_text, show
@@ -13,7 +13,7 @@ from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import EventView
+from core.runs.views import CutOff, EventView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID
 from tests.unit.blocks.models import a_file, a_run, a_stop, an_action, an_ended_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
@@ -100,6 +100,36 @@ def test_a_confirmed_stop_says_what_was_ended() -> None:
     assert ": 1 process ended, nothing of it is left running; 1 call was in flight" in text
     assert "wrong file" in text
     assert "Stopped by" + "olu<!date^1800000000^" in text
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        ({"status": CallStatus.STARTED}, "being ended"),
+        ({}, "ended before it was done; it worked inside the run's own workspace"),
+        ({"tier": "compensable"}, "ended before it was done; whether it had an effect outside is not known"),
+        ({"late": "succeeded"}, "it answered after the stop (succeeded); kept, and not used"),
+        ({"resolved_by": "olu", "status": CallStatus.FAILED}, "looked up afterwards: failed"),
+    ],
+)
+def test_what_became_of_a_call_in_flight_is_said(cut: dict[str, Any], said: str) -> None:
+    call = replace(CutOff("call_1", "shell", "workspace", CallStatus.UNKNOWN, None, None), **cut)
+    text = card(state=RunState.CANCELED, stop=a_stop(in_flight=1, calls=(call,)), ended_at_ms=NOW_MS)
+
+    assert f"In flight: shell — {said}" in text
+
+
+def test_many_calls_in_flight_are_counted() -> None:
+    calls = tuple(CutOff(f"call_{n}", f"tool{n}", "read", CallStatus.UNKNOWN, None, None) for n in range(11))
+    text = card(state=RunState.CANCELED, stop=a_stop(in_flight=11, calls=calls), ended_at_ms=NOW_MS)
+
+    assert "tool7" in text and "tool8" not in text and "… and 3 more calls in flight" in text
+
+
+def test_a_host_that_came_back_is_named() -> None:
+    text = card(state=RunState.CANCELED, stop=a_stop(restarted_hosts=("web-7",)), ended_at_ms=NOW_MS)
+
+    assert "restarted since: web-7" in text
 
 
 def test_an_ended_card_says_when_and_has_no_kill() -> None:
@@ -233,10 +263,3 @@ def test_an_empty_home_still_says_how_to_start() -> None:
 
     assert "You have not asked for anything yet." in text
     assert "an administrator has to add a playbook" in text
-
-
-def test_a_late_click_learns_who_ended_the_run() -> None:
-    message = refusals.already_ended(RUN_ID, "Stopped", "slack:T0TEAM/U0OLU", NOW_MS)
-
-    assert "Run 0yabcd is already over: stopped by " in shown(message.blocks)
-    assert ["U0OLU"] == [leaf["user_id"] for leaf in leaves(message.blocks, "user")]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.actions.policy import parse
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
-from core.record.rows import AttemptRow, Snapshot, StopReportRow
-from core.runs.commands.confirm import confirm
+from core.record.rows import AttemptRow, Snapshot, StopReportRow, dumps
+from core.runs.commands.confirm import HostReport, confirm
 from core.runs.commands.kill import kill, may_stop
 from core.runs.commands.late import late_result
 from tests.factories import (
@@ -62,8 +63,8 @@ def after_stop(run: Snapshot) -> Snapshot:
         (Principal(""), False),
     ],
 )
-def test_the_requester_and_operators_may_stop_a_run_and_nobody_else(by: Principal, may: bool) -> None:
-    refusal = may_stop(held(), by)
+def test_the_requester_and_operators_may_stop_a_run_and_without_a_policy_nobody_else(by: Principal, may: bool) -> None:
+    refusal = may_stop(held(), by, None)
     assert may is (refusal is None)
     answer = kill([held()], run_id="run_other", by=by, reason="", now_ms=NOW_MS)
     assert isinstance(answer, Refusal) and "not-found" == answer.why
@@ -71,6 +72,42 @@ def test_the_requester_and_operators_may_stop_a_run_and_nobody_else(by: Principa
         run = held()
         assert refusal == kill([run], run_id=run.run.id, by=by, reason="", now_ms=NOW_MS)
         assert "not-allowed" == refusal.why and refusal.text.endswith(".")
+
+
+ASKING = parse(
+    dumps(
+        {
+            "policy": {
+                "approvers": {"roles": ["approver"]},
+                "rules": [
+                    {"name": "ours", "decision": "ask", "agents": ["rep*"], "approvers": {"principals": ["kim"]}},
+                    {"name": "theirs", "decision": "ask", "agents": ["other"], "approvers": {"principals": ["lou"]}},
+                    {"name": "free", "decision": "allow", "approvers": {"principals": ["max"]}},
+                ],
+            }
+        }
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("by", "may"),
+    [
+        (Principal("alex", frozenset({"approver"})), True),
+        (Principal("kim"), True),
+        (Principal("lou"), False),
+        (Principal("max"), False),
+        (MEMBER, False),
+        (Principal("alex", frozenset({"approver"}), external=True), False),
+    ],
+)
+def test_whoever_may_be_asked_about_what_the_agent_does_may_stop_it(by: Principal, may: bool) -> None:
+    run = held()
+    run = run.with_run({"agent": "report"})
+    answer = kill([run], run_id=run.run.id, by=by, reason="", now_ms=NOW_MS, policy=ASKING)
+    assert may is isinstance(answer, Decided)
+    if not may:
+        assert isinstance(answer, Refusal) and "not-allowed" == answer.why
 
 
 def test_whoever_may_not_stop_a_run_does_not_learn_how_it_ended() -> None:
@@ -196,8 +233,8 @@ def test_a_stop_without_a_reason_records_none() -> None:
 
 
 def confirmed(run: Snapshot, **report: Any) -> Decided | Refusal:
-    values = {"host": "host-1", "ended": 2, "remaining": 0, "reporter": "worker:w1", "now_ms": NOW_MS + 300}
-    return confirm([run], run_id=run.run.id, **(values | report))
+    said = {"host": "host-1", "boot_id": "boot-1", "ended": 2, "remaining": 0, "reporter": "worker:w1"}
+    return confirm([run], run_id=run.run.id, report=HostReport(**(said | report)), now_ms=NOW_MS + 300)
 
 
 def test_a_host_that_has_nothing_left_confirms_the_stop_and_what_was_under_way_is_unknown() -> None:
@@ -205,7 +242,8 @@ def test_a_host_that_has_nothing_left_confirms_the_stop_and_what_was_under_way_i
     answer = confirmed(before)
     assert isinstance(answer, Decided)
     (change,) = answer.changes
-    assert ["call-ended", "stop-confirmed"] == facts(change)
+    assert ["stop-reported", "call-ended", "stop-confirmed"] == facts(change)
+    assert [{"host": "host-1", "boot": "boot-1", "ended": 2, "remaining": 0}] == evidence(change, "stop-reported")
     assert [{"hosts": ["host-1"], "processes_ended": 2}] == evidence(change, "stop-confirmed")
     after = before.folded(change)
     assert NOW_MS + 300 == after.run.stop_confirmed_at
@@ -231,7 +269,7 @@ def test_every_host_that_started_a_call_has_to_speak() -> None:
     )
     first = confirmed(replace(before, attempts=attempts))
     assert isinstance(first, Decided)
-    assert [] == facts(first.changes[0])
+    assert ["stop-reported"] == facts(first.changes[0])
     (said,) = inserted_rows(first.changes[0], "stop_reports")
 
     both = replace(before.folded(first.changes[0]), attempts=attempts, reports=(StopReportRow(**said),))
@@ -256,14 +294,65 @@ def test_a_stop_is_confirmed_once() -> None:
     before = after_stop(held())
     first = confirmed(before)
     assert isinstance(first, Decided)
-    again = confirmed(before.folded(first.changes[0]))
+    again = confirmed(before.folded(first.changes[0]), ended=0)
     assert isinstance(again, Refusal) and "already" == again.why
+
+
+def reported(run: Snapshot, *answers: Decided | Refusal) -> Snapshot:
+    """The run as commands find it after these reports."""
+    rows: dict[str, StopReportRow] = {}
+    for answer in answers:
+        assert isinstance(answer, Decided)
+        (row,) = inserted_rows(answer.changes[0], "stop_reports")
+        rows[row["host"]] = StopReportRow(**row)
+        run = run.folded(answer.changes[0])
+    return replace(run, reports=tuple(rows.values()))
+
+
+def test_what_is_ended_after_a_first_report_adds_to_it() -> None:
+    before = after_stop(held())
+    stuck = confirmed(before, ended=3, remaining=1)
+    free = confirmed(reported(before, stuck), ended=1)
+    assert isinstance(free, Decided)
+    assert [{"hosts": ["host-1"], "processes_ended": 4}] == evidence(free.changes[0], "stop-confirmed")
+    (row,) = inserted_rows(free.changes[0], "stop_reports")
+    assert (4, 0) == (row["ended"], row["remaining"])
+
+
+def test_the_same_report_again_writes_nothing() -> None:
+    before = after_stop(held())
+    stuck = confirmed(before, ended=3, remaining=1)
+    again = confirmed(reported(before, stuck), ended=0, remaining=1)
+    assert isinstance(again, Refusal) and "already" == again.why
+
+
+def test_what_turns_up_after_the_proof_is_recorded_as_that() -> None:
+    before = after_stop(held())
+    proved = confirmed(before)
+    late = confirmed(reported(before, proved), ended=2, reporter="reaper:host-1")
+    assert isinstance(late, Decided)
+    assert ["stop-reported"] == facts(late.changes[0])
+    (row,) = inserted_rows(late.changes[0], "stop_reports")
+    assert 4 == row["ended"]
+
+
+def test_a_host_that_came_back_with_another_boot_says_so() -> None:
+    before = after_stop(held())
+    attempt = AttemptRow(
+        *(before.run.tenant, before.calls[0].id, 1, before.run.id, "w1", 4, NOW_MS), host="host-1", boot_id="boot-1"
+    )
+    worked = replace(before, attempts=(attempt,))
+    assert "restarted" not in evidence(confirmed(worked).changes[0], "stop-reported")[0]  # type: ignore[union-attr]
+    back = confirmed(worked, boot_id="boot-2", ended=0)
+    assert isinstance(back, Decided)
+    assert evidence(back.changes[0], "stop-reported")[0]["restarted"] is True
+    assert ["stop-reported", "call-ended", "stop-confirmed"] == facts(back.changes[0])
 
 
 def test_a_run_that_was_not_stopped_cannot_be_confirmed() -> None:
     answer = confirmed(held())
     assert isinstance(answer, Refusal) and "not-found" == answer.why
-    missing = confirm([], run_id="run_x", host="h", ended=0, remaining=0, reporter="r", now_ms=1)
+    missing = confirm([], run_id="run_x", report=HostReport("h", "b", 0, 0, "r"), now_ms=1)
     assert isinstance(missing, Refusal)
 
 

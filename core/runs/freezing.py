@@ -1,0 +1,128 @@
+"""Freezing and thawing, carried out: the commit that stops starts, and the pass that brings runs in line with it.
+
+The pass is level-triggered: it compares what is frozen with what each open run was told, so it can be late, be repeated
+or be run by two at once. Whoever freezes or thaws makes one at once; the sweeper makes one before it lets anything
+expire.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from core.ids import Ids
+from core.principals import Principal
+from core.queue import Doorbell
+from core.record.changes import Decided, Refusal
+from core.record.freezes import FreezeChange, FreezeRow, Frozen, Scope, covers
+from core.record.rows import Snapshot
+from core.record.states import BlockedReason, RunState
+from core.runs.commands import freeze as commands
+from core.store import freezes
+from core.store.freezes import Touched
+from core.store.lane import Target
+from core.store.session import Database
+
+log = logging.getLogger(__name__)
+
+_LOOKS = 5
+"""Times a run that moves on meanwhile is looked at again in one pass."""
+
+
+async def freeze(
+    database: Database, tenant: str, what: Frozen, *, by: Principal, reason: str, ids: Ids, now_ms: int
+) -> FreezeChange | Refusal:
+    """Freeze something. When this returns a change, nothing it covers starts any more; `spread` tells the runs."""
+    command = partial(
+        commands.freeze, tenant=tenant, what=what, id_=ids.new("frz"), by=by, reason=reason, now_ms=now_ms
+    )
+    return await freezes.decide(database, tenant, what, command)
+
+
+async def thaw(
+    database: Database, doorbell: Doorbell, tenant: str, what: Frozen, *, by: Principal, reason: str, now_ms: int
+) -> FreezeChange | Refusal:
+    """End a freeze; `spread` lets the runs go on.
+
+    Runs nobody has told of the freeze yet are told first: their clocks are parked, so that they get back what they had.
+    """
+    if (refusal := commands.may_freeze(by)) is not None:
+        return refusal
+    await spread(database, doorbell, now_ms=now_ms)
+    return await freezes.decide(
+        database, tenant, what, partial(commands.thaw, what=what, by=by, reason=reason, now_ms=now_ms)
+    )
+
+
+async def spread(database: Database, doorbell: Doorbell, *, now_ms: int) -> int:
+    """Bring every open run in line with the freezes there are; how many were changed."""
+    known = await freezes.of_open_runs(database)
+    changed = 0
+    for tenant in sorted({each.tenant for each in known}):
+        here = [each for each in known if each.tenant == tenant]
+        opened = [each for each in here if each.thawed_at is None]
+        ended = [each for each in here if each.thawed_at is not None]
+        for run in await freezes.open_runs(database, tenant):
+            if _is_behind(run, opened, ended):
+                changed += await _told(database, doorbell, run, opened, ended, now_ms)
+    if changed:
+        log.info("runs follow a freeze", extra={"action": "freeze_spread", "runs": changed})
+    return changed
+
+
+async def covering(database: Database, snapshot: Snapshot) -> tuple[FreezeRow, ...]:
+    """The open freezes a run stands under, the earliest first; for whoever shows it."""
+    run = snapshot.run
+    opened = await freezes.open_ones(database, run.tenant)
+    if not opened:
+        return ()
+    notes: Mapping[str, str] = {}
+    if run.blocked_reason == BlockedReason.FROZEN and any(each.what.scope is Scope.TOOL for each in opened):
+        found = await freezes.open_runs(database, run.tenant, run.id)
+        notes = found[0].notes if found else {}
+    return commands.standing(opened, snapshot, notes)
+
+
+def _is_behind(run: Touched, opened: Sequence[FreezeRow], ended: Sequence[FreezeRow]) -> bool:
+    """Whether a run may have to be changed; what has to be is decided on the locked rows."""
+    if any(run.notes.get(each.id) in ("frozen", "held") for each in ended):
+        return True
+    over = [each for each in opened if covers(each, run, run.tools)]
+    held = run.blocked_reason == BlockedReason.FROZEN
+    if any(run.notes.get(each.id) not in ("frozen", "held") for each in over):
+        return True
+    if held:
+        return not any(covers(each, run, run.tools) or run.notes.get(each.id) == "held" for each in opened)
+    return bool(over) and run.state == RunState.WAITING_FOR_APPROVAL
+
+
+async def _told(
+    database: Database,
+    doorbell: Doorbell,
+    run: Touched,
+    opened: Sequence[FreezeRow],
+    ended: Sequence[FreezeRow],
+    now_ms: int,
+) -> int:
+    """Change one run as it is now; 1 if there was something to change."""
+    for _ in range(_LOOKS):
+        follow = partial(
+            commands.follow,
+            run_id=run.id,
+            version=run.version,
+            opened=opened,
+            ended=ended,
+            notes=run.notes,
+            now_ms=now_ms,
+        )
+        done = await database.journal.command(run.tenant, Target(run_id=run.id), follow)
+        if isinstance(done, Decided):
+            for change in done.changes:
+                if "wake" in change.run:
+                    await doorbell.ring(change.run_id, change.run["wake"])
+                await doorbell.announce("delivery", change.run_id)
+            return 1
+        again = await freezes.open_runs(database, run.tenant, run.id)
+        if not again or not _is_behind(again[0], opened, ended):
+            return 0
+        run = again[0]
+    return 0

@@ -1,0 +1,164 @@
+"""The host's reaper: ends what must not run here any more and proves stops, whatever became of the workers.
+
+A pass reads two things, the stops nobody has proved for this host and the processes of calls there are here, and needs
+nothing but the database. A worker that is well ends what it started by itself, faster than any pass; so it is given
+one pass to speak before the reaper does it. A worker that is stopped, hung or gone is not waited for.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from core.clock import Clock
+from core.execution.base import CallLabel
+from core.execution.processes import read
+from core.execution.reaper import Ended, end_run, running
+from core.record.changes import Decided
+from core.record.states import TERMINAL, RunState
+from core.runs.commands.confirm import CONFIRMED, HostReport, confirm
+from core.store import hosts, runs, workers
+from core.store.hosts import Holder
+from core.store.lane import Target
+from core.store.runs import OpenStop
+from core.store.session import Database
+from core.store.workers import Here
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+"""How long a stop can go unnoticed where no worker of this host can hear of it."""
+
+PATIENCE_MS = 800
+"""How long a worker that is well has to end its own slice: less than two passes."""
+
+SEEN_EVERY_MS = 5_000
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """What one pass did."""
+
+    stops: int = 0
+    """Stops this host reported about."""
+    confirmed: int = 0
+    strays: int = 0
+    """Processes ended of runs that nobody had asked to stop."""
+
+
+@dataclass
+class Reaper:
+    """One host's reaper.
+
+    Args:
+        host: As workers of this host name it.
+        fences: Where this host keeps its fences.
+        name: What its reports are signed with.
+    """
+
+    database: Database
+    clock: Clock
+    host: str
+    boot_id: str
+    fences: Path
+    pid: int
+    name: str = "reaper"
+    _first_seen_ms: dict[str, int] = field(default_factory=dict)
+    _unreported: dict[str, int] = field(default_factory=dict)
+    """Processes ended of a run, until a report about them is durable."""
+    _doubtful: set[CallLabel] = field(default_factory=set)
+    """Calls that seemed to belong to nobody in the last pass."""
+    _seen_at_ms: int | None = None
+
+    async def tick(self) -> Reaped:
+        """Make one pass; raises what the database raises when it cannot be read."""
+        living = {
+            here.worker: here
+            for here in await workers.on_host(
+                self.database, self.host, boot_ms=self.clock.boot_ms(), boot_id=self.boot_id
+            )
+        }
+        reported = confirmed = 0
+        stops = await runs.unconfirmed_stops(self.database, self.host)
+        for stop in stops:
+            answer = await self._end_stopped(stop, living)
+            reported += answer is not None
+            confirmed += answer == CONFIRMED
+        for run_id in self._first_seen_ms.keys() - {stop.run_id for stop in stops}:
+            del self._first_seen_ms[run_id]
+        strays = await self._end_strays(living)
+        await self._say_seen()
+        return Reaped(reported, confirmed, strays)
+
+    async def _end_stopped(self, stop: OpenStop, living: dict[str, Here]) -> str | None:
+        now_ms = self.clock.boot_ms()
+        first_ms = self._first_seen_ms.setdefault(stop.run_id, now_ms)
+        if now_ms - first_ms < PATIENCE_MS and any(_is_well(living.get(worker)) for worker in stop.workers):
+            return None
+        found = await asyncio.to_thread(end_run, stop.run_id, below=stop.killed_fence, fences=self.fences)
+        return await self._report(stop.tenant, stop.run_id, found)
+
+    async def _report(self, tenant: str, run_id: str, found: Ended) -> str | None:
+        ended = self._unreported.get(run_id, 0) + found.ended
+        self._unreported[run_id] = ended
+        report = HostReport(self.host, self.boot_id, ended, found.remaining, f"{self.name}:{self.host}")
+        decide = partial(confirm, run_id=run_id, report=report, now_ms=self.clock.wall_ms())
+        answer = await self.database.journal.command(tenant, Target(run_id=run_id), decide)
+        # Whoever spoke first: what there was to say about these processes is said.
+        del self._unreported[run_id]
+        if not isinstance(answer, Decided):
+            return None
+        facts = {"run": run_id, "ended": ended, "remaining": found.remaining}
+        log.info("reported on a stopped run", extra={"action": "stop_reported", **facts})
+        return answer.text
+
+    async def _end_strays(self, living: dict[str, Here]) -> int:
+        """End calls whose run went to somebody else or is over, after a second look; how many processes."""
+        here = await asyncio.to_thread(running)
+        known = await hosts.holders(self.database, {label.run_id for label in here}) if here else {}
+        everywhere = await self._living_anywhere() if known else set()
+        doubtful = {
+            label
+            for label in here
+            if (holder := known.get((label.tenant, label.run_id))) is not None
+            and not _may_run(label, holder, everywhere)
+        }
+        again, self._doubtful = doubtful & self._doubtful, doubtful
+        ended = 0
+        for label in again:
+            found = await asyncio.to_thread(end_run, label.run_id, below=label.fence + 1, fences=self.fences)
+            ended += found.ended
+            facts = {"run": label.run_id, "call": label.call_id, "ended": found.ended, "remaining": found.remaining}
+            log.warning("ended processes that belonged to nobody", extra={"action": "strays_ended", **facts})
+            if known[label.tenant, label.run_id].killed:
+                await self._report(label.tenant, label.run_id, found)
+        return ended
+
+    async def _living_anywhere(self) -> set[str]:
+        found = await workers.alive(self.database, boot_ms=self.clock.boot_ms(), boot_id=self.boot_id)
+        return {worker for worker, _ in found}
+
+    async def _say_seen(self) -> None:
+        now_ms = self.clock.boot_ms()
+        if self._seen_at_ms is None or now_ms - self._seen_at_ms >= SEEN_EVERY_MS:
+            wall_ms = self.clock.wall_ms()
+            await hosts.seen(self.database, self.host, boot_id=self.boot_id, pid=self.pid, now_ms=wall_ms)
+            self._seen_at_ms = now_ms
+
+
+def _is_well(worker: Here | None) -> bool:
+    """Whether a worker holds its lease and is a process that can do something about a stop."""
+    if worker is None:
+        return False
+    process = read(worker.pid)
+    return process is not None and process.alive and process.state not in "Tt"
+
+
+def _may_run(label: CallLabel, holder: Holder, living: set[str]) -> bool:
+    """Whether processes of this call have anybody to run for. Stops that are not proved yet are another matter."""
+    if holder.killed:
+        return not holder.stop_confirmed
+    if label.fence < holder.fence or RunState(holder.state) in TERMINAL:
+        return False
+    return holder.lease_owner in living
