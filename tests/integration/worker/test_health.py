@@ -2,8 +2,10 @@
 
 from typing import Any, cast
 
+from core.clock import boot_id
 from core.queue import SilentDoorbell
-from tests.integration.worker.conftest import Rig
+from core.store.standing import GAUGES, measures
+from tests.integration.worker.conftest import Rig, step, succeed
 from worker.health import Pulses, health_of
 from worker.wiring import Worker
 
@@ -38,3 +40,21 @@ async def test_one_without_its_lease_is_not(rig: Rig) -> None:
     ready, body = await asked(rig)
 
     assert (False, "it was not renewed in time") == (ready, body["checks"]["lease"]["why"])
+
+
+async def test_what_waits_in_the_database_is_measured(rig: Rig) -> None:
+    rig.tool("measured.gated", succeed, tier="compensable")
+    await rig.start()
+    await rig.drive(await rig.ask(step("one", "measured.gated")))
+    await rig.ask(step("two", "measured.gated"))
+
+    found = {each.name: each.values for each in await measures(rig.database, rig.clock, boot_id=boot_id())}
+
+    assert set(GAUGES) == set(found)
+    assert (1, 1) == (found["runs_open"]["waiting-for-approval"], found["runs_open"]["context-loaded"])
+    assert {0} == set(found["runs_blocked"].values())
+    assert 1 == found["approvals_pending"][""]
+    assert 0 <= found["approvals_pending_oldest_age_seconds"][""] < 60
+    assert 0 == found["stops_unconfirmed"][""]
+    assert 1 == found["workers_alive"][""]
+    assert found["outbox_open"][""] >= 1, "the approvers are told"
