@@ -9,6 +9,8 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -18,20 +20,27 @@ from bot.delivery.asked import ApprovalPainter
 from bot.delivery.cards import Painter
 from bot.delivery.duty import Duty
 from bot.delivery.outbox import Sender
+from bot.health import Pulses, health_of
 from bot.http import Ingress
 from bot.http_wire import listening
 from bot.listeners import register_listeners
 from bot.listeners.stored import catch_up
 from bot.office import Office
 from bot.reloading import reload_config
-from bot.socket import SocketMode, keep_connected
+from bot.socket import Line, SocketMode, keep_connected
 from bot.wiring import Bot
 from core.announcements import listen
-from core.periodic import every
+from core.clock import boot_id
+from core.ops.health import Health
+from core.ops.server import serving
+from core.periodic import Pulse, every
 from core.runs.sweeper import next_pass_s
 from core.store import schema
+from core.store.standing import measures
 
 log = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[None, None, None]]
 
 RELOAD_S = 2.0
 """How soon a changed operator's file is looked at."""
@@ -68,17 +77,20 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
         ConfigError: HTTP mode, and the address to listen on cannot be had.
     """
     office = bot.office
-    deliveries = _deliveries(bot, stop)
+    deliveries, is_reached = _deliveries(bot, stop)
     duty = Duty(office.desk, owner=office.desk.ids.new("bot"))
     sender, painter, approvals = Sender(duty), Painter(duty), ApprovalPainter(duty)
     wake = office.wake_delivery.set
+    pulses = Pulses()
+    health = health_of(bot, duty, pulses, is_reached=is_reached, is_stopping=stop.is_set)
     # The loops end by themselves between two passes: one that is cut off may leave a transaction open.
-    async with asyncio.TaskGroup() as group:
-        group.create_task(deliveries)
-        group.create_task(_deliver(office, duty, [sender.tick, painter.tick, approvals.tick], stop))
+    async with _served(bot, health), asyncio.TaskGroup() as group:
+        group.create_task(deliveries())
+        passes = [sender.tick, painter.tick, approvals.tick]
+        group.create_task(_deliver(office, duty, passes, stop, pulses.delivery))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: reload_config(office.desk)))
-        group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty)))
-        group.create_task(every(stop, next_pass_s, bot.sweeper.tick))
+        group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty), pulses.catch_up))
+        group.create_task(every(stop, next_pass_s, bot.sweeper.tick, pulses.sweeper))
         if bot.redis_url is not None:
             group.create_task(listen(bot.redis_url, "delivery", lambda _run: wake(), on_gap=wake, stop=stop))
         await stop.wait()
@@ -87,11 +99,21 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     await duty.give_up()
 
 
-def _deliveries(bot: Bot, stop: asyncio.Event) -> Coroutine[None, None, None]:
-    """What brings Slack's deliveries to the listeners: one of the two, for Slack itself uses only one per app."""
+def _served(bot: Bot, health: Health) -> AbstractAsyncContextManager[object]:
+    desk = bot.office.desk
+    return serving(bot.metrics_at, health, lambda: measures(desk.database, desk.clock, boot_id=boot_id()))
+
+
+def _deliveries(bot: Bot, stop: asyncio.Event) -> tuple[Work, Callable[[], Awaitable[bool]]]:
+    """What brings Slack's deliveries to the listeners: one of the two, for Slack itself uses only one per app.
+
+    Returns:
+        That, and whether Slack can reach us by it now.
+    """
     app = build_app(bot.office)
     if isinstance(bot.ingress, SocketMode):
-        return keep_connected(app, bot.ingress.app_token, stop)
+        line = Line()
+        return partial(keep_connected, app, bot.ingress.app_token, stop, line), line.is_open
     desk = bot.office.desk
 
     async def is_ready() -> bool:
@@ -99,24 +121,33 @@ def _deliveries(bot: Bot, stop: asyncio.Event) -> Coroutine[None, None, None]:
         return await schema.current(desk.database) is not None
 
     listener = listening(bot.ingress)
-    return Ingress(app, bot.ingress, is_ready=is_ready).serve(listener, stop)
+    ingress = Ingress(app, bot.ingress, is_ready=is_ready)
+
+    async def is_listening() -> bool:
+        return ingress.is_listening
+
+    return partial(ingress.serve, listener, stop), is_listening
 
 
 async def _deliver(
-    office: Office, duty: Duty, passes: Sequence[Callable[[], Awaitable[object]]], stop: asyncio.Event
+    office: Office, duty: Duty, passes: Sequence[Callable[[], Awaitable[object]]], stop: asyncio.Event, pulse: Pulse
 ) -> None:
     """Send and draw whenever somebody says there may be something, and once a second in any case."""
     while not stop.is_set():
         office.wake_delivery.clear()
+        ok = False
         try:
             if await duty.may_speak():
                 for tick in passes:
                     await tick()
+            ok = True
         except Exception:
             log.exception("a delivery pass failed", extra={"action": "pass_failed"})
+        pulse.passed(ok=ok)
         if not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(office.wake_delivery.wait(), POLL_S)
+    pulse.over = True
 
 
 async def _catch_up(office: Office, duty: Duty) -> None:

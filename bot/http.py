@@ -21,9 +21,11 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.http_wire import BACKLOG, Connection, HttpMode, TurnedAway, closing, plain
+from bot.http_wire import HttpMode
 from bot.payloads import FORM_TYPE, JSON_TYPE, Unreadable, payload_in
 from bot.signature import Unsigned, signed_text
+from core.door import BACKLOG, Connection, TurnedAway, closing, plain
+from core.metrics import REQUESTS_REFUSED, refusal
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ class Ingress:
     """The door: takes connections on a socket and hands signed payloads to the app.
 
     Attributes:
-        refused: How many requests were refused, by reason; for metrics.
+        refused: How many requests were refused, by reason.
+        is_listening: Whether it takes connections.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Ingress:
             now_s: Seconds since 1970, for Slack's timestamps.
         """
         self.refused: Counter[str] = Counter()
+        self.is_listening = False
         self._app = app
         self._secret = mode.signing_secret
         self._bounds = mode.bounds
@@ -83,11 +87,13 @@ class Ingress:
         """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        self.is_listening = True
         log.info("listening for Slack", extra={"action": "http_listening"})
         print(f"ready {os.getpid()}", flush=True)
         try:
             await stop.wait()
         finally:
+            self.is_listening = False
             # asyncio loses a connection that it accepts while its server closes; so first no more of them.
             loop.remove_reader(listener.fileno())
             await asyncio.sleep(0)
@@ -102,7 +108,7 @@ class Ingress:
         if len(self._server.connections) >= self._bounds.connections:
             self._note("busy")
             return TurnedAway()
-        return Connection(self._server, self._note, self._bounds)
+        return Connection(self._server, self._note, head_within_s=self._bounds.head_within_s)
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         under_way = asyncio.current_task()  # of this request alone, and until its answer is written
@@ -201,6 +207,7 @@ class Ingress:
     def _note(self, reason: str) -> None:
         """Count, and say so now and then: whoever can reach us could fill the log otherwise."""
         self.refused[reason.partition(":")[0]] += 1
+        REQUESTS_REFUSED.labels(refusal(reason.partition(":")[0])).inc()
         now_s = time.monotonic()
         if now_s - self._logged.get(reason, -_LOG_EVERY_S) >= _LOG_EVERY_S:
             self._logged[reason] = now_s

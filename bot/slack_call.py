@@ -5,6 +5,7 @@ Calls are sent once; who repeats one, and after which look, is the caller's deci
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from bot.slack_errors import (
     from_status,
     retry_after_s,
 )
+from core import metrics
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
@@ -143,10 +145,13 @@ class Caller:
             SlackError: One of the classes of `bot.slack_errors`.
         """
         kind = METHODS[method]
+        asked_s = time.monotonic()
         try:
             await self.limits.acquire(method, channel, priority, within_s=within_s)
         except LimitsBusy as busy:
+            metrics.SLACK_CALLS.labels(method, "no-turn").inc()
             raise SlackRateLimited(busy.retry_after_s) from None
+        metrics.SLACK_WAIT_S.labels(priority.name.lower()).observe(time.monotonic() - asked_s)
         present = {name: value for name, value in arguments.items() if value is not None}
         progress = _Progress()
         token = _progress.set(progress)
@@ -157,9 +162,11 @@ class Caller:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             problem = _from_failure(method, error, maybe_done=kind.writes and progress.connected)
         else:
+            metrics.SLACK_CALLS.labels(method, "ok").inc()
             return answer
         finally:
             _progress.reset(token)
+        metrics.SLACK_CALLS.labels(method, outcome_of(problem)).inc()
         if isinstance(problem, SlackRateLimited):
             self.limits.pause(method, channel, problem.wait_s)
         _log.info(
@@ -219,6 +226,19 @@ def _from_answer(error: SlackApiError, *, writes: bool) -> SlackError:
 def _from_failure(method: str, error: Exception, *, maybe_done: bool) -> SlackError:
     text = f"{method}: {type(error).__name__}" + (f": {error}" if str(error) else "")
     return SlackAmbiguous(text) if maybe_done else SlackUnavailable(text)
+
+
+def outcome_of(problem: SlackError) -> str:
+    """A word for what came of a call, for the metrics."""
+    match problem:
+        case SlackRateLimited():
+            return "rate-limited"
+        case SlackUnavailable():
+            return "unavailable"
+        case SlackAmbiguous():
+            return "ambiguous"
+        case _:
+            return "refused"
 
 
 def _said(data: Mapping[str, Any]) -> str:

@@ -31,6 +31,17 @@ class SocketMode:
     app_token: str = field(repr=False)
 
 
+@dataclass
+class Line:
+    """The connection as others may ask about it."""
+
+    handler: "_Handler | None" = None
+
+    async def is_open(self) -> bool:
+        """Whether Slack is at the other end, as far as its pings say."""
+        return self.handler is not None and await self.handler.client.is_connected()
+
+
 class _Handler(AsyncSocketModeHandler):
     """Bolt's handler, which also knows what it has not acknowledged yet."""
 
@@ -58,7 +69,7 @@ class _Handler(AsyncSocketModeHandler):
             await self.client.aiohttp_client_session.close()
 
 
-async def keep_connected(app: AsyncApp, app_token: str, stop: asyncio.Event) -> None:
+async def keep_connected(app: AsyncApp, app_token: str, stop: asyncio.Event, line: Line) -> None:
     """Keep one connection until `stop`; says `ready PID` on stdout once Slack has taken the first."""
     said = False
     while not stop.is_set():
@@ -67,6 +78,7 @@ async def keep_connected(app: AsyncApp, app_token: str, stop: asyncio.Event) -> 
             await until(stop, handler.connect_async())  # type: ignore[no-untyped-call]
             if stop.is_set():
                 return
+            line.handler = handler
             log.info("connected to Slack", extra={"action": "socket_connected"})
             if not said:
                 print(f"ready {os.getpid()}", flush=True)
@@ -76,6 +88,7 @@ async def keep_connected(app: AsyncApp, app_token: str, stop: asyncio.Event) -> 
             log.exception("could not connect to Slack", extra={"action": "socket_failed"})
             await until(stop, asyncio.sleep(WATCH_S))
         finally:
+            line.handler = None
             await handler.close()
 
 

@@ -5,12 +5,13 @@ surface.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from bot.blocks.elements import Message
 from bot.blocks.refusals import ambiguous_run, sentence, stop_requested, unknown_run
 from bot.messages import mentions
 from bot.office import Office
+from core import metrics
 from core.config.people import NotRecognised
 from core.record.changes import Decided, Refusal
 from core.record.states import TERMINAL
@@ -18,8 +19,12 @@ from core.runs.commands.kill import kill
 from core.store import outbox, runs
 from core.store.lane import Target
 
+Surface = Literal["button", "thread", "reaction", "command"]
 
-async def stop_run(office: Office, run_id: str, *, user: str, team: str | None, reason: str, at_ms: int) -> Message:
+
+async def stop_run(
+    office: Office, run_id: str, *, user: str, team: str | None, reason: str, at_ms: int, surface: Surface
+) -> Message:
     """Stop a run if this person may; returns the private sentence for them.
 
     Args:
@@ -36,6 +41,7 @@ async def stop_run(office: Office, run_id: str, *, user: str, team: str | None, 
         case Refusal() as refusal:
             return sentence(refusal.text)
         case Decided():
+            metrics.STOPS_ASKED.labels(surface).inc()
             office.wake_delivery.set()
             office.later(desk.doorbell.announce("stop", run_id))
             return stop_requested(run_id)
@@ -48,7 +54,7 @@ async def stop_named(office: Office, wanted: str, *, user: str, team: str | None
         return unknown_run(wanted)
     if len(found) > 1:
         return ambiguous_run(wanted, len(found))
-    return await stop_run(office, found[0], user=user, team=team, reason=reason, at_ms=at_ms)
+    return await stop_run(office, found[0], user=user, team=team, reason=reason, at_ms=at_ms, surface="command")
 
 
 def is_stop_word(event: Mapping[str, Any], bot_user: str) -> bool:
@@ -83,7 +89,7 @@ async def stop_thread(office: Office, asked: Mapping[str, Any], *, at_ms: int) -
     thread = asked["thread_ts"]
     found = await runs.listed(desk.database, desk.tenant, channel=asked["channel"], thread_ts=thread)
     said = [
-        await stop_run(office, row.id, user=asked["user"], team=asked["team"], reason="", at_ms=at_ms)
+        await stop_run(office, row.id, user=asked["user"], team=asked["team"], reason="", at_ms=at_ms, surface="thread")
         for row in found
         if row.run_state not in TERMINAL
     ]
@@ -100,7 +106,8 @@ async def stop_by_reaction(office: Office, asked: Mapping[str, Any], *, at_ms: i
     """
     desk = office.desk
     found = await outbox.open_runs_of_message(desk.database, desk.tenant, asked["channel"], asked["ts"])
+    who = {"user": asked["user"], "team": asked["team"]}
     return [
-        Said(await stop_run(office, run_id, user=asked["user"], team=asked["team"], reason="", at_ms=at_ms), thread)
+        Said(await stop_run(office, run_id, **who, reason="", at_ms=at_ms, surface="reaction"), thread)
         for run_id, thread in found
     ]

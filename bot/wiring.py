@@ -23,6 +23,7 @@ from core.config.settings import Settings
 from core.crashpoints import crashpoint
 from core.errors import ConfigError
 from core.ids import TENANT, Ids
+from core.ops.place import Place
 from core.planners.compile import compile_playbooks
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.runs.sweeper import Sweeper
@@ -43,6 +44,7 @@ class Bot:
     ingress: SocketMode | HttpMode
     """How Slack reaches us."""
     redis_url: str | None
+    metrics_at: Place | None = None
 
 
 @asynccontextmanager
@@ -93,7 +95,7 @@ async def assembled(settings: Settings, *, limits: Limits | None = None) -> Asyn
             )
             owner = f"bot:{socket.gethostname()}:{ids.new('bot')}"
             sweeper = Sweeper(database, doorbell, objects, clock, owner=owner, boot_id=boot_id())
-            yield Bot(Office(desk), sweeper, redactor, ingress, settings.redis_url)
+            yield Bot(Office(desk), sweeper, redactor, ingress, settings.redis_url, settings.metrics_at)
     finally:
         await doorbell.close()
         await database.close()

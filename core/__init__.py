@@ -8,8 +8,8 @@ A room imports only rooms below it:
     store       the database: tables, journal, queries, migrations
     record, planners    what is written down, as values; who decides the next step
     actions, config     envelopes and policy; the operator's file
-    artifacts, secrets, principals
-    errors, budgets, queue, loops, clock, ids
+    artifacts, secrets, principals, ops
+    errors, budgets, queue, loops, clock, ids, metrics, door
 
 Nothing here imports `bot` or `worker`.
 """

@@ -7,10 +7,12 @@ its calls is ended, and the stop is reported.
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 
+from core import metrics
 from core.clock import Clock
 from core.execution.reaper import Ended, end_run
 from core.queue import Doorbell
@@ -26,6 +28,7 @@ from core.runs.steps import Stamp
 from core.store import runs, workers
 from core.store.lane import Claim, Target
 from core.store.workers import Renewed
+from worker.endings import ending
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +106,28 @@ class Driver:
 
     async def compare(self, renewed: Renewed) -> None:
         """Act on what a renewal found: end what was lost, give back what is held and nobody drives."""
-        self.stop_lost(renewed.lost)
+        if lost := self.stop_lost(renewed.lost):
+            # A stopped run is not ours any more either, and is no loss of the lease.
+            stopped = await runs.killed_among(self._station.database, lost)
+            metrics.RUNS_LOST.labels("renewal").inc(len(lost) - len(stopped))
         idle = {run for run in renewed.idle if run[1] not in self._driving}
         for tenant, run_id in idle & self._idle:
             await self._abandon(tenant, run_id, "its slice ended without giving it back")
         self._idle = idle
 
-    def stop_lost(self, lost: list[tuple[str, str, int]]) -> None:
-        """End the slices of runs that are no longer ours; a newer slice of the same run is another matter."""
+    def stop_lost(self, lost: list[tuple[str, str, int]]) -> list[str]:
+        """End the slices of runs that are no longer ours; a newer slice of the same run is another matter.
+
+        Returns:
+            The runs whose slices were not ending already.
+        """
+        ended = []
         for _, run_id, fence in lost:
             driven = self._driving.get(run_id)
-            if driven is not None and driven.snapshot.run.fence == fence:
+            if driven is not None and driven.snapshot.run.fence == fence and not driven.kill.is_set():
                 driven.kill.set()
+                ended.append(run_id)
+        return ended
 
     async def check_stopped(self, run_id: str | None = None) -> None:
         """End what was stopped: first the slices driven here, then whatever else of a stopped run this host still
@@ -213,6 +226,7 @@ class Driver:
         run = snapshot.run
         work = Slice(self._station, snapshot, kill)
         after = None
+        began_s, stopped = time.monotonic(), False
         try:
             if run.fence > 1 and self._ended.get(run.id) != run.fence - 1:
                 # Somebody else held it before, or a slice of ours broke off: nothing of theirs may run beside this one.
@@ -227,17 +241,20 @@ class Driver:
         finally:
             # Before anything else is awaited: from here on the run may be claimed again, by us too.
             driven = self._driving.pop(run.id)
+            ended_s = time.monotonic()
             if kill.is_set():
                 # Or a look at stopped runs could prove this stop first, without what the slice had to end.
                 self._reporting.add(run.id)
             self._update_room()
         if kill.is_set():
             try:
-                await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
+                stopped = await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
             finally:
                 self._reporting.discard(run.id)
         elif driven.rung_again and not self._draining:
             self._again(run.id)
+        how = ending(after, is_killed=kill.is_set(), was_stopped=stopped, is_draining=self._draining)
+        metrics.SLICES.labels(how).observe(ended_s - began_s)
         await self._doorbell.announce("delivery", run.id)
         if after is not None and after.run.due_at is not None and after.run.lease_owner is None:
             delay_s = max(0.0, (after.run.due_at - self._clock.wall_ms()) / 1000)
@@ -255,8 +272,12 @@ class Driver:
         """End what holders of the run before fence `below` left on this host."""
         return await asyncio.to_thread(end_run, run_id, below=below, fences=self._station.fences)
 
-    async def _report(self, tenant: str, run_id: str, *, below: int, ended: int) -> None:
-        """End what is left here of a stopped run and say what was found; a run that was only lost is not reported."""
+    async def _report(self, tenant: str, run_id: str, *, below: int, ended: int) -> bool:
+        """End what is left here of a stopped run and say what was found; a run that was only lost is not reported.
+
+        Returns:
+            Whether it was reported.
+        """
         try:
             found = await self._end_leftovers(run_id, below=below)
             station = self._station
@@ -265,13 +286,15 @@ class Driver:
             decide = partial(confirm, run_id=run_id, report=report, now_ms=self._clock.wall_ms())
             answer = await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
             if not isinstance(answer, Decided):
-                return
+                return False
             await self._doorbell.announce("delivery", run_id)
             if answer.text == CONFIRMED:
                 await self._station.workspaces.remove(tenant, run_id)
+            return True
         except Exception:
             # One run that cannot be looked at must not keep the others from being ended; the next pass tries again.
             log.exception("a stop could not be reported", extra={"action": "report_failed", "run": run_id})
+            return False
 
     def _remember(self, run_id: str, fence: int) -> None:
         """A slice of ours ended in order: there is nothing of it to look for when the run is claimed next."""
@@ -281,6 +304,7 @@ class Driver:
             self._ended.popitem(last=False)
 
     def _update_room(self) -> None:
+        metrics.SLICES_OPEN.set(len(self._driving))
         if len(self._driving) < self._slots:
             self._room.set()
         else:

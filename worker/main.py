@@ -11,14 +11,18 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator
 
 from core.announcements import listen
+from core.metrics import RUNS_LOST
+from core.ops.server import serving
 from core.periodic import every
 from core.runs.leases import RENEW_S
 from core.runs.sweeper import Sweeper, next_pass_s
 from core.runs.tidying import tidy
 from worker.arq_loop import run_arq_loop
 from worker.driver import POLL_S, Driver
+from worker.health import Pulses, health_of
 from worker.neighbours import WATCH_S as WATCH_REAPER_S
 from worker.wiring import Worker
 
@@ -44,16 +48,14 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         owner=worker.station.worker,
         boot_id=worker.lease.identity.boot_id,
     )
-    worker.keeper.enter()
-    await worker.keeper.look()
-    await worker.lease.acquire()
-    stopped = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_renewals(worker, driver, stopped))
-        group.create_task(_watch_lease(worker, driver, stopped))
-        group.create_task(every(stop, lambda: POLL_S, driver.poll))
-        group.create_task(every(stop, lambda: POLL_S, driver.check_stopped))
-        group.create_task(every(stop, next_pass_s, sweeper.tick))
+    stopped, pulses = asyncio.Event(), Pulses()
+    health = health_of(worker, pulses, is_stopping=stop.is_set)
+    async with serving(worker.metrics_at, health), _leased(worker), asyncio.TaskGroup() as group:
+        group.create_task(_renewals(worker, driver, stopped, pulses))
+        group.create_task(_watch_lease(worker, driver, stopped, pulses))
+        group.create_task(every(stop, lambda: POLL_S, driver.poll, pulses.poll))
+        group.create_task(every(stop, lambda: POLL_S, driver.check_stopped, pulses.stops))
+        group.create_task(every(stop, next_pass_s, sweeper.tick, pulses.sweeper))
         group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker)))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
         group.create_task(every(stop, lambda: WATCH_REAPER_S, worker.keeper.look))
@@ -67,6 +69,15 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         await stop.wait()
         await driver.drain(GRACE_S)
         stopped.set()
+
+
+@contextlib.asynccontextmanager
+async def _leased(worker: Worker) -> AsyncIterator[None]:
+    """The lease; given up in order, or left to run out if the body raises."""
+    worker.keeper.enter()
+    await worker.keeper.look()
+    await worker.lease.acquire()
+    yield
     await worker.lease.give_up()
     await worker.keeper.leave()
 
@@ -81,7 +92,7 @@ async def _reload(worker: Worker) -> None:
     await asyncio.to_thread(worker.config.check)
 
 
-async def _renewals(worker: Worker, driver: Driver, stopped: asyncio.Event) -> None:
+async def _renewals(worker: Worker, driver: Driver, stopped: asyncio.Event, pulses: Pulses) -> None:
     """Renew the lease; a renewal that failed is tried again soon."""
     pause_s = RENEW_S
 
@@ -93,18 +104,18 @@ async def _renewals(worker: Worker, driver: Driver, stopped: asyncio.Event) -> N
         pause_s = RENEW_S
         await driver.compare(renewed)
 
-    await every(stopped, lambda: pause_s, renew)
+    await every(stopped, lambda: pause_s, renew, pulses.renewals)
 
 
-async def _watch_lease(worker: Worker, driver: Driver, stopped: asyncio.Event) -> None:
+async def _watch_lease(worker: Worker, driver: Driver, stopped: asyncio.Event, pulses: Pulses) -> None:
     """End everything in time when nobody renews us: whoever claims these runs must find nothing of ours running."""
 
     async def watch() -> None:
         if driver.driving and not worker.lease.holds:
             log.error("the lease ran out; ending everything", extra={"action": "lease_lost"})
-            driver.stop_lost(driver.driving)
+            RUNS_LOST.labels("ran-out").inc(len(driver.stop_lost(driver.driving)))
 
-    await every(stopped, lambda: WATCH_S, watch)
+    await every(stopped, lambda: WATCH_S, watch, pulses.watch)
 
 
 async def _hear_stops(redis_url: str, driver: Driver, stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.clock import SystemClock, boot_id, host_name
@@ -18,10 +18,14 @@ from core.config.settings import Settings
 from core.errors import BanksmanError
 from core.execution.hostfence import FENCES
 from core.logs import start_logging
+from core.ops.health import Health, works
+from core.ops.server import serving
+from core.periodic import Pulse
 from core.runs.reaping import EVERY_S, Reaper
 from core.secrets import Redactor
 from core.store import schema
 from core.store.session import Database
+from core.store.standing import database_check
 from worker.neighbours import REAPER_LOCK, WORKERS_LOCK, Lock
 
 log = logging.getLogger("worker.reaper")
@@ -30,6 +34,8 @@ STANDBY_S = 0.5
 """How soon one that stands by notices that the one at work is gone."""
 
 _LOOKS_WITHOUT_WORKERS = 3
+_STUCK_S = 120.0
+_REAPED_WITHIN_S = 15.0
 
 
 async def serve(settings: Settings, *, stop: asyncio.Event, while_workers: bool) -> None:
@@ -41,33 +47,61 @@ async def serve(settings: Settings, *, stop: asyncio.Event, while_workers: bool)
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     lock = Lock(settings.home / REAPER_LOCK)
-    at_work = lock.take()
-    if not at_work and while_workers:
+    if not lock.take() and while_workers:
         return
-    print(f"ready {os.getpid()}", flush=True)
-    if not at_work:
-        log.info("another reaper serves this host; standing by", extra={"action": "reaper_stands_by"})
-    while not at_work:
-        if await _waited(stop, STANDBY_S):
-            return
-        at_work = lock.take()
-    log.info("this host's reaper is at work", extra={"action": "reaper_ready"})
     database = Database(settings.database_url)
+    # Until it is at work there is no loop that could be stuck.
+    pulse = Pulse("reaping", _STUCK_S, over=True)
+    # One that a worker has started has no port of its own: the one in its environment is that worker's.
+    place = None if while_workers else settings.metrics_at
     try:
-        fences, pid = settings.home / FENCES, os.getpid()
-        reaper = Reaper(database, SystemClock(), host_name(), boot_id(), fences, pid)
-        await _reap(reaper, Lock(settings.home / WORKERS_LOCK) if while_workers else None, stop)
+        async with serving(place, _health(database, pulse, is_stopping=stop.is_set)):
+            print(f"ready {os.getpid()}", flush=True)
+            if not await _at_work(lock, stop):
+                return
+            pulse.begin()
+            log.info("this host's reaper is at work", extra={"action": "reaper_ready"})
+            fences, pid = settings.home / FENCES, os.getpid()
+            reaper = Reaper(database, SystemClock(), host_name(), boot_id(), fences, pid)
+            await _reap(reaper, Lock(settings.home / WORKERS_LOCK) if while_workers else None, stop, pulse)
     finally:
         await database.close()
         lock.release()
 
 
-async def _reap(reaper: Reaper, workers: Lock | None, stop: asyncio.Event) -> None:
+async def _at_work(lock: Lock, stop: asyncio.Event) -> bool:
+    """Stand by until no other reaper is at work; `False` = told to stop before that."""
+    if not lock.take():
+        log.info("another reaper serves this host; standing by", extra={"action": "reaper_stands_by"})
+    while not lock.take():
+        if await _waited(stop, STANDBY_S):
+            return False
+    return True
+
+
+def _health(database: Database, pulse: Pulse, *, is_stopping: Callable[[], bool]) -> Health:
+    return Health(
+        part="reaper",
+        checks={
+            "database": database_check(database),
+            "reaping": works(
+                lambda: pulse.over or pulse.good_s_ago < _REAPED_WITHIN_S,
+                f"no pass has succeeded for {_REAPED_WITHIN_S:.0f} s",
+            ),
+            "serving": works(lambda: not is_stopping(), "it was told to stop"),
+        },
+        pulses=(pulse,),
+        facts=lambda: {"at_work": "no, another reaper is" if pulse.over else "yes"},
+    )
+
+
+async def _reap(reaper: Reaper, workers: Lock | None, stop: asyncio.Event, pulse: Pulse) -> None:
     failures = without = 0
     while without < _LOOKS_WITHOUT_WORKERS:
         try:
             found = await reaper.tick()
         except Exception as error:
+            pulse.passed(ok=False)
             failures += 1
             if failures == 1:
                 log.warning(
@@ -75,6 +109,7 @@ async def _reap(reaper: Reaper, workers: Lock | None, stop: asyncio.Event) -> No
                     exc_info=not isinstance(error, OSError), extra={"action": "reaper_blind"},
                 )  # fmt: skip
         else:
+            pulse.passed(ok=True)
             if failures:
                 log.info("the database can be read again", extra={"action": "reaper_sees", "passes": failures})
             failures = 0

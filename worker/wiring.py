@@ -30,6 +30,7 @@ from core.execution.outside import outside_environment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
 from core.ids import Ids
+from core.ops.place import Place
 from core.planners.playbook import PlaybookPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.record.workers import Identity
@@ -68,6 +69,7 @@ class Worker:
     config: LiveConfig
     keeper: ReaperKeeper
     redis_url: str | None
+    metrics_at: Place | None = None
     slots: int = SLOTS
 
 
@@ -132,7 +134,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             holds_lease=lambda: lease.holds,
             documents=Documents(database),
         )
-        yield Worker(station, lease, doorbell, live, ReaperKeeper(home), settings.redis_url)
+        keeper, at = ReaperKeeper(home), settings.metrics_at
+        yield Worker(station, lease, doorbell, live, keeper, settings.redis_url, at)
     finally:
         await doorbell.close()
         await database.close()

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from bot.cli import endpoints
 from bot.cli.embedded import find_servers
 from bot.cli.installation import running
 from bot.cli.output import console, print_json
-from bot.http_wire import is_loopback
 from bot.slack import open_slack
 from bot.slack_call import METHODS
 from bot.slack_errors import SlackError
@@ -27,6 +27,7 @@ from core.clock import SystemClock, boot_id, host_name, rfc3339
 from core.config.load import load_config
 from core.config.people import doubtful_people
 from core.config.settings import Settings
+from core.door import is_loopback
 from core.errors import BanksmanError
 from core.planners.compile import compile_playbooks
 from core.secrets import Redactor
@@ -60,6 +61,7 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
         ("sandbox", _sandbox),
         ("reaper", _reaper),
         ("slack", _slack),
+        ("metrics", _metrics),
     ]
     findings: list[Finding] = []
     for name, check in checks:
@@ -228,3 +230,37 @@ def _ingress(settings: Settings) -> list[Finding]:
         remedy = "Let nothing but a reverse proxy with TLS reach it, or set BANKSMAN_HTTP_HOST to 127.0.0.1."
         found.append(Finding("slack", "warning", f"HTTP mode listens on {settings.http_host} without TLS", remedy))
     return found
+
+
+async def _metrics(settings: Settings) -> list[Finding]:
+    """Whether the parts that run are ready, or the port can be had by one that starts."""
+    parts = running(settings.home).get("metrics")
+    if isinstance(parts, dict) and parts:
+        return [await _part(str(name), str(url)) for name, url in parts.items()]
+    url = endpoints.address(settings)
+    if url is None:
+        where = "any free port" if settings.metrics_at is not None else "nowhere: BANKSMAN_METRICS_PORT is not set"
+        return [Finding("metrics", "ok", f"served on {where}")]
+    found = []
+    if (why_not := endpoints.why_not_bound(settings)) is None:
+        found.append(Finding("metrics", "ok", f"{url} is free for a part that starts here"))
+    elif await endpoints.readiness(url) is not None:
+        found.append(await _part("part", url))
+    else:
+        remedy = "Stop what uses that port, or set another BANKSMAN_METRICS_PORT or BANKSMAN_METRICS_HOST."
+        found.append(Finding("metrics", "bad", why_not, remedy))
+    if endpoints.is_exposed(settings):
+        remedy = "Let nothing but your monitoring reach it, or unset BANKSMAN_METRICS_HOST."
+        found.append(Finding("metrics", "warning", f"{url} can be reached by others than this machine", remedy))
+    return found
+
+
+async def _part(name: str, url: str) -> Finding:
+    """What a part that should be running says."""
+    answer = await endpoints.readiness(url)
+    if answer is None:
+        return Finding("metrics", "bad", f"the {name} does not answer at {url}", "Look at its log, or start it again.")
+    name, why = str(answer["part"]), "; ".join(endpoints.complaints(answer))
+    if answer.get("ready") is not True:
+        return Finding("metrics", "bad", f"the {name} is not ready: {why}", "Its log says more.")
+    return Finding("metrics", "warning" if why else "ok", f"the {name} is ready at {url}{f'; {why}' if why else ''}")

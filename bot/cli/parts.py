@@ -19,6 +19,8 @@ READY_WITHIN_S = 60.0
 GRACE_S = 25.0
 """The worker drains for 20 s; then it is killed."""
 
+METRICS_SIGN = "metrics "
+
 _RESTART_S = (0.2, 1.0, 5.0)
 _STEADY_S = 30.0
 """A part that lived this long starts afresh with the shortest pause."""
@@ -38,6 +40,8 @@ class Part:
     """How the line begins that says it is ready."""
     ready: str = ""
     """What it printed when it was ready, after the word."""
+    metrics: str = ""
+    """Where it serves metrics and health, as it printed before that."""
 
     async def start(self) -> None:
         """Start it and wait until it says that it is ready.
@@ -62,6 +66,8 @@ class Part:
             async with asyncio.timeout(READY_WITHIN_S):
                 while line := await self.process.stdout.readline():
                     text = line.decode(errors="replace").strip()
+                    if text.startswith(METRICS_SIGN):
+                        self.metrics = text.removeprefix(METRICS_SIGN).strip()
                     if text.startswith(self.sign):
                         self.ready = text.removeprefix(self.sign).strip()
                         return

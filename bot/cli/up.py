@@ -22,7 +22,7 @@ from bot.cli.installation import RUN_FILE, reaching
 from bot.cli.parts import Part, environment, python
 from bot.cli.ports import claim_port
 from core.config.load import load_config
-from core.config.settings import Settings
+from core.config.settings import LOOPBACK, Settings
 from core.errors import ConfigError
 from core.periodic import every
 from core.planners.compile import compile_playbooks
@@ -80,7 +80,13 @@ async def _parts(settings: Settings, redis_url: str, stop: asyncio.Event) -> Non
     started: list[Part] = []
     listener = None
     try:
-        env = {"BANKSMAN_REDIS_URL": redis_url, "BANKSMAN_CONFIG": str(settings.config_path)}
+        env = {
+            "BANKSMAN_REDIS_URL": redis_url,
+            "BANKSMAN_CONFIG": str(settings.config_path),
+            # One port cannot be several parts': each takes a free one of its own and says which.
+            "BANKSMAN_METRICS_PORT": "0",
+            "BANKSMAN_METRICS_HOST": LOOPBACK,
+        }
         where = f"connected to Slack at {settings.slack_api_url}"
         port = None
         if settings.slack_mode is None:
@@ -171,6 +177,7 @@ def _write_run_file(settings: Settings, redis_url: str, port: int | None, parts:
         "redis_url": redis_url,
         "database_url": settings.database_url if settings.database_url.startswith("sqlite") else None,
         "parts": {part.name: part.ready for part in parts},
+        "metrics": {part.name: part.metrics for part in parts if part.metrics},
     }
     path = settings.home / RUN_FILE
     temporary = path.with_suffix(".tmp")

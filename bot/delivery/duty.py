@@ -58,6 +58,16 @@ class Duty:
             # It runs out by itself; going must not fail.
             log.exception("the lead was not handed over", extra={"action": "lead_kept"})
 
+    @property
+    def holds(self) -> bool:
+        """Whether this is the bot that speaks, as far as it knew last."""
+        return self._renewed_at_s is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is sent, because Slack refuses our token or could not be asked about it."""
+        return self._silent_until_s is not None
+
     async def may_speak(self) -> bool:
         """Whether Slack takes our token, as far as we know; asks it again when the pause is over."""
         if self._silent_until_s is None:

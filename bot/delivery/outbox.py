@@ -20,6 +20,7 @@ from bot.slack_errors import (
     SlackRevoked,
     SlackUploadLost,
 )
+from core import metrics
 from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError, TerminalError
 from core.record.changes import Insert, Update
@@ -122,6 +123,7 @@ class Sender:
         crashpoint("CP20")
         sent = outbox.mark(row, sent_at=self._desk.clock.wall_ms(), result=result)
         await self._desk.database.journal.record([sent])
+        _count(row, "sent")
         return True
 
     async def _later(self, row: Delivery, error: BanksmanError) -> bool:
@@ -140,6 +142,7 @@ class Sender:
         log.warning("will be delivered later: %s", error, extra={"action": "delivery_later", "key": row.dedupe_key})
         waits = outbox.mark(row, attempts=attempts, due_at=now_ms + pause_ms, last_error=str(error))
         await self._desk.database.journal.record([waits])
+        _count(row, "later")
         return False
 
     async def _give_up(self, row: Delivery, error: BanksmanError) -> None:
@@ -152,6 +155,11 @@ class Sender:
             instead = excuse(row, error, now_ms)
         writes: list[Insert | Update] = [outbox.mark(row, dead_at=now_ms, last_error=str(error))]
         await self._desk.database.journal.record([*writes, *([] if instead is None else [instead])])
+        _count(row, "dead")
+
+
+def _count(row: Delivery, outcome: str) -> None:
+    metrics.DELIVERIES.labels(metrics.delivery_kind(row.kind), outcome).inc()
 
 
 def _patience_ms(kind: str) -> int:

@@ -117,7 +117,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             if not body["value"]:
                 return [Said(stale(), thread)]
             who = {"user": body["user"], "team": body["team"]}
-            told = await stopping.stop_run(office, body["value"], **who, reason="", at_ms=row.received_at)
+            at_ms = row.received_at
+            told = await stopping.stop_run(office, body["value"], **who, reason="", at_ms=at_ms, surface="button")
             return [Said(told, thread)]
         case "click.vote":
             return [Said(await deciding.vote(office, row), thread)]

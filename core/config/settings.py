@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from core.errors import ConfigError
 from core.nearest import did_you_mean
+from core.ops.place import Place
 
 SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_PORT = 8765
 DEFAULT_HTTP_PORT = 3000
-DEFAULT_HTTP_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 MIN_SECRET_LENGTH = 16
 """Slack's signing secrets have 32 characters; a short one could be guessed."""
 
@@ -83,8 +84,23 @@ VARIABLES = (
         "BANKSMAN_HTTP_HOST",
         "http_host",
         "an IP address or `localhost`",
-        f"`{DEFAULT_HTTP_HOST}`",
+        f"`{LOOPBACK}`",
         "The address HTTP mode listens on. It speaks no TLS: only a reverse proxy should reach it.",
+    ),
+    Variable(
+        "BANKSMAN_METRICS_PORT",
+        "metrics_port",
+        "a TCP port, 0 to 65535",
+        "none: no endpoint",
+        "Where a part serves `/metrics`, `/healthz` and `/readyz`; 0 takes a free port and says which. "
+        "`banksman up` gives each part a free one whatever this says, named in `run.json`.",
+    ),
+    Variable(
+        "BANKSMAN_METRICS_HOST",
+        "metrics_host",
+        "an IP address or `localhost`",
+        f"`{LOOPBACK}`",
+        "The address they are served on. Whoever reaches it can read them.",
     ),
     Variable("SLACK_BOT_TOKEN", "slack_bot_token", "`xoxb-…`", "none", "The app's token for Slack's Web API."),
     Variable(
@@ -145,6 +161,9 @@ class Settings:
     http_port_is_set: bool
     """Whether HTTP mode was asked for by its port: then it wins over Socket Mode."""
     http_host: str
+    metrics_port: int | None
+    """0 = any free one, `None` = no endpoint."""
+    metrics_host: str
     slack_bot_token: SecretStr | None
     slack_app_token: SecretStr | None
     slack_signing_secret: SecretStr | None
@@ -182,6 +201,11 @@ class Settings:
             return None
         return "socket" if self.slack_app_token is not None and not self.http_port_is_set else "http"
 
+    @property
+    def metrics_at(self) -> Place | None:
+        """Where metrics and health are served, if anywhere."""
+        return None if self.metrics_port is None else Place(self.metrics_host, self.metrics_port)
+
     def shown(self) -> dict[str, str]:
         """Every variable and its effective value, with passwords and tokens hidden."""
         values = {variable.name: getattr(self, variable.field) for variable in VARIABLES}
@@ -199,6 +223,7 @@ class _Reader:
         home = self._path("BANKSMAN_HOME", ".banksman")
         bot, app = self._token("SLACK_BOT_TOKEN", "xoxb-"), self._token("SLACK_APP_TOKEN", "xapp-")
         signing = self._signing_secret()
+        metrics_asked = "BANKSMAN_METRICS_PORT" in self.environ
         self._check_slack_set(bot, app, signing)
         return Settings(
             home=home,
@@ -211,7 +236,9 @@ class _Reader:
             artifacts_url=self._artifacts(home),
             http_port=self._port("BANKSMAN_HTTP_PORT", DEFAULT_HTTP_PORT),
             http_port_is_set="BANKSMAN_HTTP_PORT" in self.environ,
-            http_host=self._http_host(),
+            http_host=self._host("BANKSMAN_HTTP_HOST"),
+            metrics_port=self._port("BANKSMAN_METRICS_PORT", 0, least=0) if metrics_asked else None,
+            metrics_host=self._host("BANKSMAN_METRICS_HOST"),
             slack_bot_token=bot,
             slack_app_token=app,
             slack_signing_secret=signing,
@@ -230,22 +257,22 @@ class _Reader:
             text = self.environ.get("HOME", "~") + text[1:]
         return (self.cwd / text).absolute()
 
-    def _port(self, name: str, default: int) -> int:
+    def _port(self, name: str, default: int, *, least: int = 1) -> int:
         text = self.environ.get(name, str(default))
-        if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
+        if text.isascii() and text.isdigit() and len(text) <= 5 and least <= int(text) <= 65535:
             return int(text)
-        self.problems.append(f"{name} is {_quoted(text)}, which is no port. Write a number from 1 to 65535.")
+        self.problems.append(f"{name} is {_quoted(text)}, which is no port. Write a number from {least} to 65535.")
         return default
 
-    def _http_host(self) -> str:
-        text = self.environ.get("BANKSMAN_HTTP_HOST", DEFAULT_HTTP_HOST)
+    def _host(self, name: str) -> str:
+        text = self.environ.get(name, LOOPBACK)
         if text == "localhost" or _is_address(text):
             return text
         self.problems.append(
-            f"BANKSMAN_HTTP_HOST is {_quoted(text)}, which is no address of this machine. "
+            f"{name} is {_quoted(text)}, which is no address of this machine. "
             "Write an IP address to listen on, such as 127.0.0.1."
         )
-        return DEFAULT_HTTP_HOST
+        return LOOPBACK
 
     def _database(self, home: Path) -> str:
         url = self.environ.get("BANKSMAN_DATABASE_URL")

@@ -7,11 +7,13 @@ otherwise end the processes, keep what they found as a late result, and write no
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from core import metrics
 from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError, TerminalError
@@ -156,6 +158,8 @@ class Slice:
                 return await self._read_again()
             case Refused(why):
                 log.info("lost the run", extra={"action": "lease_lost", "run": self._run.id, "why": why})
+                if why == "fenced":
+                    metrics.RUNS_LOST.labels(why).inc()
                 self._kill.set()
                 return False
         self._snapshot, self._result = self._snapshot.folded(change), None
@@ -383,6 +387,7 @@ class Slice:
         return steps.try_later(self._snapshot, stamp, due_at=due_at)
 
     async def _perform(self, call: CallRow) -> CallEnd:
+        began_s = time.monotonic()
         try:
             workspace = await self._station.workspaces.ready(self._snapshot)
         except RetryableError as error:
@@ -394,15 +399,20 @@ class Slice:
                 # The last look before anything starts: this process may have been asleep since the commit.
                 return CallEnd("failed-safe", {}, error="it was not started")
             attempted = await perform(self._snapshot, call, workspace, self._kill, self._station.bench)
+        took_s = time.monotonic() - began_s
         self.processes_ended += attempted.processes_ended
         clock = self._station.clock
         now_ms, boot_ms = clock.wall_ms(), clock.boot_ms()
-        return with_retry(call, attempted, bench=self._station.bench, now_ms=now_ms, boot_ms=boot_ms)
+        end = with_retry(call, attempted, bench=self._station.bench, now_ms=now_ms, boot_ms=boot_ms)
+        metrics.attempt_ended(call.tool, end.status, took_s, again=end.retry_in_ms is not None)
+        return end
 
     async def _read_again(self) -> bool:
         """Something else changed the run; go on from what is true now, if it is still ours."""
         fresh = await run_queries.snapshot(self._station.database, self._run.tenant, self._run.id)
         if fresh is None or fresh.run.fence != self._run.fence or fresh.run.lease_owner != self._station.worker:
+            if fresh is not None and fresh.run.killed_at is None:
+                metrics.RUNS_LOST.labels("fenced").inc()
             self._kill.set()
             return False
         self._snapshot = fresh

@@ -9,13 +9,16 @@ what is right to write is decided in `core.runs`.
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core import metrics
 from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Refusal, Refused, RunChange, Update
 from core.record.rows import Snapshot
+from core.store import tally
 from core.store.lane import Claim, CommitUnknown, Decide, Lane, Target
 
 log = logging.getLogger(__name__)
@@ -83,7 +86,16 @@ class Journal:
 
     async def command(self, tenant: str, target: Target, decide: Decide) -> Decided | Refusal:
         """Evaluate a pure command on the locked runs and commit what it wants, at once."""
-        return await self.lane.command(tenant, target, decide)
+        before: Sequence[Snapshot] = ()
+
+        def seen(runs: Sequence[Snapshot]) -> Decided | Refusal:
+            nonlocal before
+            before = runs
+            return decide(runs)
+
+        answer = await self.lane.command(tenant, target, seen)
+        tally.command(answer, before)
+        return answer
 
     async def record(self, writes: Sequence[Insert | Update]) -> list[int]:
         """Write rows that belong to no run's change (an inbox row, a delivery's outcome); rows touched, each."""
@@ -91,7 +103,9 @@ class Journal:
 
     async def claim(self, claim: Claim) -> list[Snapshot]:
         """Take the leases of due runs; each comes back with its fence raised."""
-        return await self.lane.claim(claim)
+        claimed = await self.lane.claim(claim)
+        metrics.CLAIMS.inc(len(claimed))
+        return claimed
 
     async def close(self) -> None:
         """Finish what is queued, then stop; a change that comes later raises `JournalClosed`."""
@@ -150,6 +164,7 @@ class Journal:
 
     async def _commit_batch(self, batch: list[_Waiting]) -> None:
         crashpoint("CP17")
+        began_s = time.monotonic()
         try:
             answers = await self.lane.apply([waiting.change for waiting in batch])
         except CommitUnknown as error:
@@ -160,6 +175,8 @@ class Journal:
             return
         crashpoint("CP19")
         self.commits += 1
+        metrics.BATCHES.observe(len(batch))
+        metrics.BATCH_S.observe(time.monotonic() - began_s)
         busy = [waiting for waiting, answer in zip(batch, answers, strict=True) if answer is None]
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Refused) and waiting.tries:
@@ -177,6 +194,7 @@ class Journal:
         if len(batch) == 1:
             _fail(batch[0], error)
             return
+        metrics.TROUBLES.labels("replayed").inc()
         log.warning(
             "a batch failed and is replayed one by one", extra={"action": "journal_replay", "changes": len(batch)}
         )
@@ -185,6 +203,7 @@ class Journal:
 
     async def _after_lost_reply(self, batch: list[_Waiting], error: Exception) -> None:
         """The connection broke: each change may or may not be there. Read it back, never guess."""
+        metrics.TROUBLES.labels("reply-lost").inc()
         log.warning("the commit's reply was lost", extra={"action": "journal_commit_unknown", "changes": len(batch)})
         gone: Exception | None = None
         for waiting in batch:
@@ -220,6 +239,7 @@ def _key(waiting: _Waiting) -> tuple[str, str]:
 def _answer(waiting: _Waiting, answer: Answer) -> None:
     if not waiting.answer.done():
         waiting.answer.set_result(answer)
+    tally.answered(waiting.change, answer)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

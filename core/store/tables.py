@@ -89,6 +89,7 @@ runs = Table(
     CheckConstraint("(state = 'blocked') = (blocked_reason IS NOT NULL)", name="blocked_has_reason"),
     index_where("ix_runs_due", "due_at IS NOT NULL", "due_at"),
     index_where("ix_runs_lease_owner", "lease_owner IS NOT NULL", "lease_owner"),
+    index_where("ix_runs_open", "ended_at IS NULL", "state", "blocked_reason", "tenant"),
     index_where("ix_runs_unconfirmed", "killed_at IS NOT NULL AND stop_confirmed_at IS NULL", "killed_at"),
     Index("ix_runs_root_id", "root_id", "tenant"),
     Index("ix_runs_created_at", "created_at", "tenant"),
@@ -96,12 +97,7 @@ runs = Table(
     Index("ix_runs_thread", "channel", "thread_ts", "tenant"),
 )
 
-transitions = Table(
-    "transitions",
-    metadata,
-    *keys("a", "b"),
-    PrimaryKeyConstraint("a", "b"),
-)
+transitions = Table("transitions", metadata, *keys("a", "b"), PrimaryKeyConstraint("a", "b"))
 
 events = Table(
     "events",

@@ -17,8 +17,11 @@ from typing import Any
 import typer
 
 from bot.cli.main import app
+from core import metrics
 from core.config import settings
+from core.ops import server
 from core.record import events, states
+from core.store import standing
 from core.tools.catalogue import tool_names
 
 _CODE_SPAN = re.compile(r"(`+)(?P<code>.+?)\1")
@@ -58,6 +61,13 @@ def reason_names() -> set[str]:
     return {reason.value for reason in states.BlockedReason}
 
 
+def metric_names() -> set[str]:
+    """Every metric of ours under the name it has in queries, without the endings of histograms."""
+    counted = {f"{each.name}{'_total' if each.type == 'counter' else ''}" for each in metrics.REGISTRY.collect()}
+    measured = {f"banksman_{name}" for name in (*standing.GAUGES, server.MEASURED)}
+    return {name for name in counted if name.startswith("banksman_")} | measured
+
+
 def command_names() -> set[str]:
     """Every command as it is typed after `banksman`: `up`, `db upgrade`."""
     return set(commands())
@@ -88,6 +98,7 @@ SOURCES: tuple[Source, ...] = (
     Source("tool", lambda: set(tool_names()), page="docs/guides/tools.md", section="The tools that come with Banksman"),
     Source("setting", setting_names, pattern=SETTING),
     Source("environment variable", setting_names, page="docs/reference/config.md", section="Environment"),
+    Source("metric", metric_names, page="docs/operations.md", section="Metrics"),
     Source("command", command_names, pattern=COMMAND),
     Source("command in the overview", _typed_commands, page="docs/reference/commands.md", section="Commands"),
 )

@@ -26,9 +26,11 @@ CORE_ORDER = (
     ("store",),
     ("record", "planners"),
     ("actions", "config", "logs"),
-    ("artifacts", "secrets", "principals"),
+    ("artifacts", "secrets", "principals", "ops"),
     (
         "errors",
+        "door",
+        "metrics",
         "budgets",
         "queue",
         "loops",
@@ -59,6 +61,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "sqlite3": ("core.store", "bot.playground"),  # the playground is a program of its own with a file of its own
     "aiosqlite": ("core.store",),
     "asyncpg": ("core.store",),
+    "prometheus_client": ("core.metrics",),
 }
 
 

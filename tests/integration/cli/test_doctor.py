@@ -1,16 +1,20 @@
 """`doctor`: everything that would not work, with what to do about it."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 from bot.cli.embedded import EmbeddedRedis
 from core.clock import SystemClock, boot_id, host_name
 from core.config.settings import VARIABLES
+from core.ops.health import Health, works
+from core.ops.place import Place
+from core.ops.server import serving
 from core.store import hosts
 from core.store.session import Database
-from tests.integration.cli.conftest import CommandLine
+from tests.integration.cli.conftest import Answer, CommandLine
 
-CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "reaper", "slack"]
+CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "reaper", "slack", "metrics"]
 
 
 def test_all_is_well_on_this_machine(banksman: CommandLine) -> None:
@@ -83,3 +87,36 @@ def test_a_reaper_at_work_on_this_host_is_named(banksman: CommandLine) -> None:
     assert "last seen here at" in said()
     seen("another", 0)
     assert said().startswith("none is at work on this host")
+
+
+def about_metrics(answer: Answer) -> list[tuple[str, str]]:
+    return [(each["verdict"], each["detail"]) for each in answer.json["findings"] if each["check"] == "metrics"]
+
+
+def test_a_port_for_metrics_that_another_program_has_is_said(banksman: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = banksman("doctor", "--json", code=1, BANKSMAN_METRICS_PORT=port)
+
+    ((verdict, detail),) = about_metrics(answer)
+    assert "bad" == verdict
+    assert f"cannot listen on 127.0.0.1, port {port}" in detail
+
+
+async def test_a_part_that_has_the_port_is_asked_how_it_is(banksman: CommandLine) -> None:
+    checks = {"lease": works(lambda: False, "it was not renewed in time")}
+    async with serving(Place("127.0.0.1", 0), Health("worker", checks)) as url:
+        assert url is not None
+        port = url.rsplit(":", 1)[1]
+        answer = await asyncio.to_thread(banksman, "doctor", "--json", code=1, BANKSMAN_METRICS_PORT=port)
+
+    assert [("bad", "the worker is not ready: lease: it was not renewed in time")] == about_metrics(answer)
+
+
+def test_a_port_that_is_free_and_reachable_from_outside_is_a_warning(banksman: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+
+    answer = banksman("doctor", "--json", code=0, BANKSMAN_METRICS_PORT=port, BANKSMAN_METRICS_HOST="0.0.0.0")
+
+    assert ["ok", "warning"] == [verdict for verdict, _ in about_metrics(answer)]
