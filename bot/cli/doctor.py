@@ -23,6 +23,7 @@ from bot.slack import open_slack
 from bot.slack_call import METHODS
 from bot.slack_errors import SlackError
 from core.artifacts import FileStore
+from core.clock import SystemClock, boot_id, host_name, rfc3339
 from core.config.load import load_config
 from core.config.people import doubtful_people
 from core.config.settings import Settings
@@ -30,9 +31,12 @@ from core.door import is_loopback
 from core.errors import BanksmanError
 from core.planners.compile import compile_playbooks
 from core.secrets import Redactor
-from core.store import schema
+from core.store import hosts, schema
 from core.store.session import Database
 from core.tools.catalogue import tool_names
+
+REAPER_GONE_MS = 20_000
+"""A reaper says every few seconds that it is at work."""
 
 Verdict = Literal["ok", "warning", "bad"]
 
@@ -55,6 +59,7 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
         ("redis", _redis),
         ("artifacts", _artifacts),
         ("sandbox", _sandbox),
+        ("reaper", _reaper),
         ("slack", _slack),
         ("metrics", _metrics),
     ]
@@ -161,7 +166,33 @@ async def _sandbox(settings: Settings) -> list[Finding]:
     lacks = " ".join(report["lacks"])
     verdict: Verdict = "ok" if report["level"] != "none" else "warning"
     remedy = " ".join(report["remedies"])
-    return [Finding("sandbox", verdict, f"{report['level']}: {report['summary']} {lacks}".strip(), remedy)]
+    limits = ", ".join(report["enforced"])
+    return [
+        Finding("sandbox", verdict, f"{report['level']}: {report['summary']} {lacks}".strip(), remedy),
+        Finding("sandbox", "ok", f"limits of a call are enforced by {limits}"),
+    ]
+
+
+async def _reaper(settings: Settings) -> list[Finding]:
+    """Whether somebody proves stops on this host while no worker can."""
+    if (file := _sqlite_file(settings)) is not None and not file.exists():
+        return []
+    database, here = Database(settings.database_url), host_name()
+    try:
+        await schema.check(database)
+        known = {row.host: row for row in await hosts.listed(database)}
+    except (OSError, TimeoutError, BanksmanError):
+        return []  # said of the database already
+    finally:
+        await database.close()
+    row, now_ms = known.get(here), SystemClock().wall_ms()
+    if row is not None and row.boot_id == boot_id() and now_ms - row.seen_at < REAPER_GONE_MS:
+        return [Finding("reaper", "ok", f"at work on this host, process {row.reaper_pid}")]
+    seen = "never seen here" if row is None else f"last seen here at {rfc3339(row.seen_at)}"
+    if running(settings.home):
+        remedy = "Look at reaper.log in the home's logs; a worker starts one within seconds."
+        return [Finding("reaper", "bad", f"none is at work on this host; {seen}", remedy)]
+    return [Finding("reaper", "ok", f"none is at work on this host, nor are workers of `banksman up`; {seen}")]
 
 
 async def _slack(settings: Settings) -> list[Finding]:

@@ -8,7 +8,7 @@ from core.clock import SystemClock
 from core.ids import TENANT
 from core.record.states import RunState
 from core.store import inbox
-from tests.databases import _empty as empty
+from tests.databases import empty
 from tests.integration.bot_runtime.office import House, Team, attached, poll, words
 
 pytestmark = pytest.mark.timeout(60)

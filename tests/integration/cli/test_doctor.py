@@ -5,13 +5,16 @@ import socket
 from pathlib import Path
 
 from bot.cli.embedded import EmbeddedRedis
+from core.clock import SystemClock, boot_id, host_name
 from core.config.settings import VARIABLES
 from core.ops.health import Health, works
 from core.ops.place import Place
 from core.ops.server import serving
+from core.store import hosts
+from core.store.session import Database
 from tests.integration.cli.conftest import Answer, CommandLine
 
-CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "slack", "metrics"]
+CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "reaper", "slack", "metrics"]
 
 
 def test_all_is_well_on_this_machine(banksman: CommandLine) -> None:
@@ -61,6 +64,29 @@ def test_the_doctor_changes_nothing(bare: CommandLine) -> None:
     bare("doctor", code=1)
 
     assert not bare.home.exists()
+
+
+def test_a_reaper_at_work_on_this_host_is_named(banksman: CommandLine) -> None:
+    def said() -> str:
+        findings = banksman("doctor", "--json", code=0).json["findings"]
+        return next(str(finding["detail"]) for finding in findings if finding["check"] == "reaper")
+
+    def seen(boot: str, ago_ms: int) -> None:
+        async def write() -> None:
+            database = Database(f"sqlite+aiosqlite:///{banksman.database}")
+            now_ms = SystemClock().wall_ms() - ago_ms
+            await hosts.seen(database, host_name(), boot_id=boot, pid=4321, now_ms=now_ms)
+            await database.close()
+
+        asyncio.run(write())
+
+    assert said().startswith("none is at work on this host")
+    seen(boot_id(), 0)
+    assert "at work on this host, process 4321" == said()
+    seen(boot_id(), 60_000)
+    assert "last seen here at" in said()
+    seen("another", 0)
+    assert said().startswith("none is at work on this host")
 
 
 def about_metrics(answer: Answer) -> list[tuple[str, str]]:

@@ -37,9 +37,9 @@ BOTH = pytest.mark.parametrize("when", ["before-sending", "before-the-reply"])
 @pytest.fixture
 def database_url(migrated_postgres: str, request: pytest.FixtureRequest) -> str:
     """PostgreSQL only: SQLite has no wire."""
-    from tests.databases import _empty
+    from tests.databases import empty
 
-    asyncio.run(_empty(migrated_postgres))
+    asyncio.run(empty(migrated_postgres))
     return migrated_postgres
 
 
