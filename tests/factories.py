@@ -336,7 +336,7 @@ async def claimed_by(
 ) -> list[Snapshot]:
     """What a worker gets that asks for these runs (or for any)."""
     clock = clock or FixedClock()
-    claim = Claim(worker, clock.wall_ms(), boot_id, clock.boot_ms(), limit=50, run_ids=run_ids or None)
+    claim = Claim(worker, clock.wall_ms(), boot_id, clock.boot_ms(), limit=50, run_ids=run_ids or None, host="host-1")
     return await database.journal.claim(claim)
 
 

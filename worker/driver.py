@@ -207,6 +207,7 @@ class Driver:
             boot_ms=self._clock.boot_ms(),
             limit=limit,
             run_ids=run_ids,
+            host=self._station.host,
         )
         claimed = await self._station.database.journal.claim(claim)
         for snapshot in claimed:
@@ -282,7 +283,9 @@ class Driver:
             found = await self._end_leftovers(run_id, below=below)
             station = self._station
             total, reporter = ended + found.ended, f"worker:{station.worker}"
-            report = HostReport(station.host, station.boot_id, total, found.remaining, reporter)
+            # Without a fence something may start after this look: then nothing is proved.
+            remaining = found.remaining if found.fenced else max(1, found.remaining)
+            report = HostReport(station.host, station.boot_id, total, remaining, reporter)
             decide = partial(confirm, run_id=run_id, report=report, now_ms=self._clock.wall_ms())
             answer = await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
             if not isinstance(answer, Decided):

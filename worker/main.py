@@ -74,7 +74,7 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def _leased(worker: Worker) -> AsyncIterator[None]:
     """The lease; given up in order, or left to run out if the body raises."""
-    worker.keeper.enter()
+    await worker.keeper.enter()
     await worker.keeper.look()
     await worker.lease.acquire()
     yield

@@ -8,14 +8,29 @@ import asyncio
 import fcntl
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+from core.clock import host_name
+
 log = logging.getLogger(__name__)
 
-REAPER_LOCK = "reaper.lock"
-WORKERS_LOCK = "workers.lock"
+
+def reaper_lock(home: Path) -> Path:
+    """The lock of this host's reaper; hosts that share a home have one each."""
+    return home / f"reaper.{_here()}.lock"
+
+
+def workers_lock(home: Path) -> Path:
+    """The lock this host's workers share."""
+    return home / f"workers.{_here()}.lock"
+
+
+def _here() -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", host_name())
+
 
 WATCH_S = 2.0
 """How soon a worker notices that its host has no reaper."""
@@ -67,13 +82,14 @@ class ReaperKeeper:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._reaper = Lock(home / REAPER_LOCK)
-        self._workers = Lock(home / WORKERS_LOCK)
+        self._reaper = Lock(reaper_lock(home))
+        self._workers = Lock(workers_lock(home))
         self._started: subprocess.Popen[bytes] | None = None
 
-    def enter(self) -> None:
-        """Count as a worker of this host."""
-        self._workers.take(shared=True)
+    async def enter(self) -> None:
+        """Count as a worker of this host. A reaper that looks whether there are any holds the lock for a moment."""
+        while not self._workers.take(shared=True):  # noqa: ASYNC110 (a lock of the kernel)
+            await asyncio.sleep(0.05)
 
     async def look(self) -> None:
         """Start a reaper if there is none."""

@@ -26,7 +26,7 @@ from core.secrets import Redactor
 from core.store import schema
 from core.store.session import Database
 from core.store.standing import database_check
-from worker.neighbours import REAPER_LOCK, WORKERS_LOCK, Lock
+from worker.neighbours import Lock, reaper_lock, workers_lock
 
 log = logging.getLogger("worker.reaper")
 
@@ -46,7 +46,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event, while_workers: bool)
             any more, and at once when another reaper is at work.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    lock = Lock(settings.home / REAPER_LOCK)
+    lock = Lock(reaper_lock(settings.home))
     if not lock.take() and while_workers:
         return
     database = Database(settings.database_url)
@@ -63,7 +63,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event, while_workers: bool)
             log.info("this host's reaper is at work", extra={"action": "reaper_ready"})
             fences, pid = settings.home / FENCES, os.getpid()
             reaper = Reaper(database, SystemClock(), host_name(), boot_id(), fences, pid)
-            await _reap(reaper, Lock(settings.home / WORKERS_LOCK) if while_workers else None, stop, pulse)
+            await _reap(reaper, Lock(workers_lock(settings.home)) if while_workers else None, stop, pulse)
     finally:
         await database.close()
         lock.release()
@@ -102,6 +102,8 @@ async def _reap(reaper: Reaper, workers: Lock | None, stop: asyncio.Event, pulse
             found = await reaper.tick()
         except Exception as error:
             pulse.passed(ok=False)
+            # Another version may have changed the schema meanwhile: then this one must make room, not hold the lock.
+            await _refuse_other_schema(reaper.database)
             failures += 1
             if failures == 1:
                 log.warning(
@@ -150,14 +152,25 @@ async def main(arguments: Sequence[str]) -> int:
 
 
 async def _check(settings: Settings) -> None:
-    """Refuse a schema that is not ours. A database that does not answer is waited for: stops may come once it does."""
     database = Database(settings.database_url)
     try:
-        await schema.check(database)
-    except (OSError, TimeoutError):
-        pass
+        await _refuse_other_schema(database)
     finally:
         await database.close()
+
+
+async def _refuse_other_schema(database: Database) -> None:
+    """Refuse a schema that is not ours. A database that does not answer is waited for: stops may come once it does.
+
+    Raises:
+        SchemaMismatch: it is another version's.
+    """
+    try:
+        await schema.check(database)
+    except BanksmanError:
+        raise
+    except Exception as error:
+        log.debug("the schema cannot be looked at: %s", error)
 
 
 if __name__ == "__main__":

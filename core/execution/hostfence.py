@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 
 FENCES = "fences"
 """The directory of a home that holds its host's fences."""
+
+_LOCK = ".lock"
 
 KEPT_S = 7 * 24 * 3600.0
 """How long a fence is kept after its last rise. A worker that sleeps longer has lost its lease many times over."""
@@ -29,14 +30,18 @@ def fence_file(directory: str, run_id: str) -> str:
 
 def raise_fence(directory: str, run_id: str, fence: int) -> None:
     """Let nothing of the run below `fence` start on this host from now on; a fence is never lowered."""
+    import fcntl  # the supervisor, which only reads, starts without it
+
     path = fence_file(directory, run_id)
-    if _read(path) >= fence:
-        return
     os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 (pathlib costs the supervisor's start)
-    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
-    with open(temporary, "w") as file:  # noqa: PTH123
-        file.write(str(fence))
-    os.replace(temporary, path)  # noqa: PTH105
+    with open(f"{directory}/{_LOCK}", "w") as lock:  # noqa: PTH123
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _read(path) >= fence:
+            return
+        temporary = f"{directory}/{_LOCK}.{os.getpid()}"
+        with open(temporary, "w") as file:  # noqa: PTH123
+            file.write(str(fence))
+        os.replace(temporary, path)  # noqa: PTH105
 
 
 def passed(path: str, fence: int) -> bool:
@@ -50,7 +55,7 @@ def forget_old(directory: str, *, now_s: float) -> int:
     with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
-                if entry.stat().st_mtime < now_s - KEPT_S:
+                if not entry.name.startswith(_LOCK) and entry.stat().st_mtime < now_s - KEPT_S:
                     os.unlink(entry.path)  # noqa: PTH108
                     removed += 1
     return removed

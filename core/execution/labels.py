@@ -143,7 +143,7 @@ def end_call(call: CallLabel, *, within_s: float = 5.0) -> int:
     ended: set[Process] = set()
     while left := labelled(call=call):
         waited_s = time.monotonic() - began_s
-        tree = [process for process in left if not _is_supervisor(process)]
+        tree = [process for process in left if not is_supervisor(process)]
         for process in tree:
             stop_groups_of(process.pid, call)
         for process in sorted(tree or (left if waited_s > 1 else ()), key=_is_first_of_its_namespace, reverse=True):
@@ -160,7 +160,7 @@ def end_call(call: CallLabel, *, within_s: float = 5.0) -> int:
     return len(ended)
 
 
-def _is_supervisor(process: Process) -> bool:
+def is_supervisor(process: Process) -> bool:
     """Supervisors alone carry the label on their command line, and no mark."""
     if marks.mark_of(process.pid) is not None:
         return False

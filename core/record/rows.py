@@ -72,6 +72,8 @@ class RunRow:
     outcome: str | None = None
     sandbox: str | None = None
     workspace_host: str | None = None
+    holder_host: str | None = None
+    """Of the worker that claimed it last."""
     killed_at: int | None = None
     killed_fence: int | None = None
     killed_by: str | None = None

@@ -4,7 +4,7 @@ Steps ask, commands decide, the sweeper lets expire, a stop revokes: each of the
 the functions here. Who may vote and when it is enough is `core.actions.approvals`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from core.actions.policy import Decision
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
@@ -110,10 +110,14 @@ def plan_on(draft: Draft, *evidence: Mapping[str, object]) -> None:
         draft.move(RunState.PLANNING, *evidence)
 
 
-def drop_open(draft: Draft, now_ms: int) -> None:
-    """The run ends or goes another way: nothing it planned may start, nothing it asked may be decided."""
+def drop_open(draft: Draft, now_ms: int, *, except_: Collection[str] = ()) -> None:
+    """The run ends or goes another way: nothing it planned may start, nothing it asked may be decided.
+
+    Args:
+        except_: Calls that somebody else closes.
+    """
     for call in draft.snapshot.calls:
-        if call.call_status is CallStatus.INTENT:
+        if call.call_status is CallStatus.INTENT and call.id not in except_:
             withdraw(draft, call, now_ms)
     for approval in draft.snapshot.approvals:
         if approval.status in ("pending", "approved"):

@@ -143,7 +143,8 @@ def _stop(found: Snapshot, traces: Traces) -> StopView:
     run = found.run
     assert run.killed_at is not None
     clear = {report.host for report in traces.reports if not report.remaining}
-    waiting = [] if run.stop_confirmed_at is not None else [host for host in traces.boots if host not in clear]
+    asked = {*traces.boots, *([] if run.holder_host is None else [run.holder_host])}
+    waiting = [] if run.stop_confirmed_at is not None else sorted(asked - clear)
     late = {row.call_id: row.status for row in traces.late if row.at >= run.killed_at}
     return StopView(
         requested_at_ms=run.killed_at,

@@ -7,6 +7,7 @@ one pass to speak before the reaper does it. A worker that is stopped, hung or g
 
 import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.execution.reaper import Ended, end_run, running
 from core.record.changes import Decided
 from core.record.states import TERMINAL, RunState
 from core.runs.commands.confirm import CONFIRMED, HostReport, confirm
+from core.runs.leases import LEASE_S
 from core.store import hosts, runs, workers
 from core.store.hosts import Holder
 from core.store.lane import Target
@@ -67,8 +69,8 @@ class Reaper:
     _first_seen_ms: dict[str, int] = field(default_factory=dict)
     _unreported: dict[str, int] = field(default_factory=dict)
     """Processes ended of a run, until a report about them is durable."""
-    _doubtful: set[CallLabel] = field(default_factory=set)
-    """Calls that seemed to belong to nobody in the last pass."""
+    _doubtful_since_ms: dict[CallLabel, int] = field(default_factory=dict)
+    """Calls that seemed to belong to nobody in the last pass, and since when."""
     _seen_at_ms: int | None = None
 
     async def tick(self) -> Reaped:
@@ -81,14 +83,21 @@ class Reaper:
         }
         reported = confirmed = 0
         stops = await runs.unconfirmed_stops(self.database, self.host)
+        broken: Exception | None = None
         for stop in stops:
-            answer = await self._end_stopped(stop, living)
+            try:
+                answer = await self._end_stopped(stop, living)
+            except Exception as error:  # one run that cannot be looked at must not keep the others from being ended
+                broken = broken or error
+                continue
             reported += answer is not None
             confirmed += answer == CONFIRMED
         for run_id in self._first_seen_ms.keys() - {stop.run_id for stop in stops}:
             del self._first_seen_ms[run_id]
-        strays = await self._end_strays(living)
+        strays = await self._end_strays({stop.run_id for stop in stops})
         await self._say_seen()
+        if broken is not None:
+            raise broken
         return Reaped(reported, confirmed, strays)
 
     async def _end_stopped(self, stop: OpenStop, living: dict[str, Here]) -> str | None:
@@ -102,7 +111,9 @@ class Reaper:
     async def _report(self, tenant: str, run_id: str, found: Ended) -> str | None:
         ended = self._unreported.get(run_id, 0) + found.ended
         self._unreported[run_id] = ended
-        report = HostReport(self.host, self.boot_id, ended, found.remaining, f"{self.name}:{self.host}")
+        # Without a fence something may start after this look: then nothing is proved.
+        remaining = found.remaining if found.fenced else max(1, found.remaining)
+        report = HostReport(self.host, self.boot_id, ended, remaining, f"{self.name}:{self.host}")
         decide = partial(confirm, run_id=run_id, report=report, now_ms=self.clock.wall_ms())
         answer = await self.database.journal.command(tenant, Target(run_id=run_id), decide)
         # Whoever spoke first: what there was to say about these processes is said.
@@ -113,26 +124,38 @@ class Reaper:
         log.info("reported on a stopped run", extra={"action": "stop_reported", **facts})
         return answer.text
 
-    async def _end_strays(self, living: dict[str, Here]) -> int:
-        """End calls whose run went to somebody else or is over, after a second look; how many processes."""
-        here = await asyncio.to_thread(running)
+    async def _end_strays(self, stopping: Collection[str]) -> int:
+        """End calls whose run went to somebody else or is over, when that has been so for long enough; how many
+        processes.
+
+        Args:
+            stopping: Runs whose stop this pass has looked after.
+        """
+        here = await asyncio.to_thread(running, self.fences)
         known = await hosts.holders(self.database, {label.run_id for label in here}) if here else {}
         everywhere = await self._living_anywhere() if known else set()
-        doubtful = {
-            label
-            for label in here
-            if (holder := known.get((label.tenant, label.run_id))) is not None
-            and not _may_run(label, holder, everywhere)
-        }
-        again, self._doubtful = doubtful & self._doubtful, doubtful
+        now_ms, since = self.clock.boot_ms(), {}
+        over = []
+        for label in here:
+            holder = known.get(label.run_id)
+            if holder is None or label.run_id in stopping:
+                continue
+            patience_ms = _patience_ms(label, holder, everywhere)
+            if patience_ms is not None:
+                since[label] = self._doubtful_since_ms.get(label, now_ms)
+                if label in self._doubtful_since_ms and now_ms - since[label] >= patience_ms:
+                    over.append((label, holder))
+        self._doubtful_since_ms = since
         ended = 0
-        for label in again:
-            found = await asyncio.to_thread(end_run, label.run_id, below=label.fence + 1, fences=self.fences)
+        for label, holder in over:
+            # Never beyond what the run itself has come to: a label is only what a process says.
+            below = min(label.fence, holder.fence) + 1
+            found = await asyncio.to_thread(end_run, label.run_id, below=below, fences=self.fences)
             ended += found.ended
             facts = {"run": label.run_id, "call": label.call_id, "ended": found.ended, "remaining": found.remaining}
             log.warning("ended processes that belonged to nobody", extra={"action": "strays_ended", **facts})
-            if known[label.tenant, label.run_id].killed:
-                await self._report(label.tenant, label.run_id, found)
+            if holder.killed:
+                await self._report(holder.tenant, label.run_id, found)
         return ended
 
     async def _living_anywhere(self) -> set[str]:
@@ -155,10 +178,12 @@ def _is_well(worker: Here | None) -> bool:
     return process is not None and process.alive and process.state not in "Tt"
 
 
-def _may_run(label: CallLabel, holder: Holder, living: set[str]) -> bool:
-    """Whether processes of this call have anybody to run for. Stops that are not proved yet are another matter."""
-    if holder.killed:
-        return not holder.stop_confirmed
-    if label.fence < holder.fence or RunState(holder.state) in TERMINAL:
-        return False
-    return holder.lease_owner in living
+def _patience_ms(label: CallLabel, holder: Holder, living: Collection[str]) -> int | None:
+    """How long processes of this call may stay although nobody seems to have them; `None` if somebody has.
+
+    Where the run itself says so (another holder, none, over) the second look decides. A lease that looks dead may only
+    be renewed late, or measured by a clock that was just set; then as long as any lease is good for is waited.
+    """
+    if holder.killed or label.fence < holder.fence or RunState(holder.state) in TERMINAL or holder.lease_owner is None:
+        return 0
+    return None if holder.lease_owner in living else int(LEASE_S * 1000)

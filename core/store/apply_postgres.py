@@ -143,17 +143,17 @@ class PostgresLane:
     async def claim(self, claim: Claim) -> list[Snapshot]:
         """Take the leases of runs that are due and free, by the server's clock."""
         where, values = claim.where("{}")
-        where = where.format(*(f"${n + 3}" for n in range(len(values))))
+        where = where.format(*(f"${n + 4}" for n in range(len(values))))
         sql = f"""WITH free AS (SELECT tenant, id FROM runs WHERE {where} AND (lease_owner IS NULL OR NOT EXISTS (
                 SELECT 1 FROM workers w WHERE w.id = runs.lease_owner
                 AND w.until > (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
             ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-            UPDATE runs r SET lease_owner = $1, fence = r.fence + 1, version = r.version + 1
+            UPDATE runs r SET lease_owner = $1, holder_host = $3, fence = r.fence + 1, version = r.version + 1
             FROM free WHERE r.tenant = free.tenant AND r.id = free.id RETURNING r.*"""
 
         async def work(connection: Any) -> list[Snapshot]:
             async with connection.transaction():
-                runs = await connection.fetch(sql, claim.worker, claim.limit, *values)
+                runs = await connection.fetch(sql, claim.worker, claim.limit, claim.host, *values)
                 return snapshots_of(runs, await _child_rows(connection, runs))
 
         return await self._retrying(work)

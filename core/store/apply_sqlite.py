@@ -120,9 +120,9 @@ class SqliteLane:
             runs = []
             for tenant, run_id in found:
                 runs += connection.execute(
-                    "UPDATE runs SET lease_owner = ?, fence = fence + 1, version = version + 1 "
+                    "UPDATE runs SET lease_owner = ?, holder_host = ?, fence = fence + 1, version = version + 1 "
                     "WHERE tenant = ? AND id = ? RETURNING *",
-                    (claim.worker, tenant, run_id),
+                    (claim.worker, claim.host, tenant, run_id),
                 ).fetchall()
             return snapshots_of(runs, _child_rows(connection, runs))
 

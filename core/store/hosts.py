@@ -42,23 +42,19 @@ async def listed(database: Database) -> list[HostRow]:
 class Holder:
     """Who may have processes of a run."""
 
+    tenant: str
     fence: int
     state: str
     lease_owner: str | None
     killed: bool
-    stop_confirmed: bool
 
 
-async def holders(database: Database, run_ids: Collection[str]) -> dict[tuple[str, str], Holder]:
-    """Of these runs the ones this database knows, by tenant and id."""
-    statement = select(
-        runs.c.tenant, runs.c.id, runs.c.fence, runs.c.state, runs.c.lease_owner, runs.c.killed_at,
-        runs.c.stop_confirmed_at,
-    ).where(runs.c.id.in_(sorted(run_ids)))  # fmt: skip
+async def holders(database: Database, run_ids: Collection[str]) -> dict[str, Holder]:
+    """Of these runs the ones this database knows, by id."""
+    columns = (runs.c.tenant, runs.c.id, runs.c.fence, runs.c.state, runs.c.lease_owner, runs.c.killed_at)
+    statement = select(*columns).where(runs.c.id.in_(sorted(run_ids)))
     async with database.read() as connection:
         return {
-            (row.tenant, row.id): Holder(
-                row.fence, row.state, row.lease_owner, row.killed_at is not None, row.stop_confirmed_at is not None
-            )
+            row.id: Holder(row.tenant, row.fence, row.state, row.lease_owner, row.killed_at is not None)
             for row in await connection.execute(statement)
         }

@@ -56,6 +56,8 @@ class Claim:
     limit: int
     run_ids: tuple[str, ...] | None = None
     """Only these (rung for), or any that is due."""
+    host: str | None = None
+    """The worker's."""
 
     def where(self, mark: str) -> tuple[str, tuple[Any, ...]]:
         """The condition on `runs` that makes one claimable, without the lease part; `mark` is the placeholder."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, or_, select
+from sqlalchemy import ColumnElement, Table, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.record.rows import ArtifactRow, RunRow, Snapshot, StopReportRow
@@ -183,7 +183,7 @@ class OpenStop:
 
 
 async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
-    """Stopped runs that worked on this host, whose stop is not proved yet and about which this host has not spoken."""
+    """Stopped runs this host worked on or held, whose stop is not proved and about which it has not spoken."""
     spoken = (
         select(stop_reports.c.run_id)
         .where(
@@ -195,20 +195,33 @@ async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
         )
         .exists()
     )
+    of_it = and_(call_attempts.c.tenant == runs.c.tenant, call_attempts.c.run_id == runs.c.id)
+    here = select(call_attempts.c.call_id).where(of_it, call_attempts.c.host == host).exists()
+    stuck = select(stop_reports.c.run_id).where(
+        stop_reports.c.tenant == runs.c.tenant, stop_reports.c.run_id == runs.c.id, stop_reports.c.host == host
+    )
     statement = (
-        select(runs.c.tenant, runs.c.id, runs.c.killed_fence, call_attempts.c.worker, call_attempts.c.status)
-        .join(call_attempts, and_(call_attempts.c.tenant == runs.c.tenant, call_attempts.c.run_id == runs.c.id))
-        .where(runs.c.killed_at.is_not(None), runs.c.stop_confirmed_at.is_(None), call_attempts.c.host == host, ~spoken)
-        .order_by(runs.c.killed_at)
+        select(runs.c.tenant, runs.c.id, runs.c.killed_fence)
+        .where(runs.c.killed_at.is_not(None), runs.c.stop_confirmed_at.is_(None), ~spoken)
+        .where(or_(here, runs.c.holder_host == host))
+        # What cannot be ended must not keep the others waiting.
+        .order_by(case((stuck.exists(), 1), else_=0), runs.c.killed_at)
         .limit(MAX_LIST)
     )
-    found: dict[tuple[str, str], tuple[int, set[str]]] = {}
     async with database.read() as connection:
-        for row in await connection.execute(statement):
-            _, open_workers = found.setdefault((row.tenant, row.id), (row.killed_fence, set()))
-            if row.status is None:
-                open_workers.add(row.worker)
-    return [OpenStop(tenant, run_id, fence, frozenset(names)) for (tenant, run_id), (fence, names) in found.items()]
+        found = (await connection.execute(statement)).all()
+        at_it = select(call_attempts.c.tenant, call_attempts.c.run_id, call_attempts.c.worker).where(
+            call_attempts.c.run_id.in_([row.id for row in found]),
+            call_attempts.c.host == host,
+            call_attempts.c.status.is_(None),
+        )
+        workers: dict[tuple[str, str], set[str]] = {}
+        for row in await connection.execute(at_it) if found else ():
+            workers.setdefault((row.tenant, row.run_id), set()).add(row.worker)
+    return [
+        OpenStop(row.tenant, row.id, row.killed_fence, frozenset(workers.get((row.tenant, row.id), ())))
+        for row in found
+    ]
 
 
 async def killed_among(database: Database, run_ids: Sequence[str]) -> list[str]:

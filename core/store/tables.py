@@ -72,7 +72,7 @@ runs = Table(
     reference("blocked_reason"),
     Column("blocked_detail", Text),
     Column("outcome", Text),
-    *references("sandbox", "workspace_host"),
+    *references("sandbox", "workspace_host", "holder_host"),
     time_ms("killed_at"),
     Column("killed_fence", BigInteger),
     reference("killed_by"),

@@ -72,8 +72,11 @@ def confirm(runs: Sequence[Snapshot], *, run_id: str, report: HostReport, now_ms
 
 
 def hosts_to_ask(snapshot: Snapshot) -> set[str]:
-    """Every host that has to speak before the stop of this run is proved: those that ever started a call of it."""
-    return {attempt.host for attempt in snapshot.attempts if attempt.host is not None}
+    """Every host that has to speak before the stop of this run is proved: those that ever started a call of it, and
+    whoever held it when it was stopped, for looks before a call are processes too.
+    """
+    found = {attempt.host for attempt in snapshot.attempts if attempt.host is not None}
+    return found if snapshot.run.holder_host is None else found | {snapshot.run.holder_host}
 
 
 def came_back(boots: Sequence[str | None], reported: str | None) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from core.record.changes import Insert
 from core.record.states import RunState
 from core.runs import steps
 from core.runs.commands.kill import kill
@@ -130,6 +131,18 @@ async def test_stops_to_prove_are_those_that_worked_on_this_host(database: Datab
     async with database.begin() as connection:
         await connection.execute(text("UPDATE runs SET stop_confirmed_at = 1"))
     assert [] == await runs.unconfirmed_stops(database, "host-1")
+
+
+async def test_one_run_with_many_attempts_does_not_hide_other_stops(database: Database) -> None:
+    many, other = await an_executing_run(database), await an_executing_run(database, "w2")
+    for n in range(2, runs.MAX_LIST + 3):
+        row = {"tenant": many.run.tenant, "call_id": many.calls[0].id, "n": n, "run_id": many.run.id, "worker": "w1"}
+        row |= {"host": "host-1", "fence": n, "started_at": NOW_MS, "status": "lost"}
+        await database.journal.record([Insert("call_attempts", row)])
+    for run in (many, other):
+        await landed(database, kill([run], run_id=run.run.id, by=REQUESTER, reason="", now_ms=NOW_MS).changes[0])  # type: ignore[union-attr]
+    found = await runs.unconfirmed_stops(database, "host-1")
+    assert {many.run.id, other.run.id} == {stop.run_id for stop in found}
 
 
 async def test_a_request_can_be_asked_twice_on_one_connection(database: Database) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from core.execution.processes import read
 from core.store import hosts
 from core.store.session import Database
-from worker.neighbours import REAPER_LOCK, WORKERS_LOCK, Lock
+from worker.neighbours import Lock, reaper_lock, workers_lock
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -66,7 +66,7 @@ def begin(home: Path) -> Iterator[Begin]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-    lock = Lock(home / REAPER_LOCK)
+    lock = Lock(reaper_lock(home))
     wait_for(lock.is_free, "the reaper that a worker started to end")
 
 
@@ -116,7 +116,7 @@ async def test_it_says_in_the_database_that_it_is_at_work(home: Path, begin: Beg
 
 
 def test_one_that_nobody_looks_after_ends_when_the_last_worker_is_gone(home: Path, begin: Begin) -> None:
-    workers = Lock(home / WORKERS_LOCK)
+    workers = Lock(workers_lock(home))
     assert workers.take(shared=True)
     process = begin("worker.reaper", "--while-workers")
     wait_for(lambda: "reaper_ready" in said(home), "it to be at work")
@@ -145,7 +145,7 @@ def test_a_worker_starts_one_if_there_is_none_and_takes_it_along_when_it_ends(ho
     worker.send_signal(signal.SIGTERM)
 
     assert 0 == worker.wait(SOON_S)
-    assert Lock(home / REAPER_LOCK).is_free()
+    assert Lock(reaper_lock(home)).is_free()
 
 
 def test_a_worker_that_is_killed_leaves_its_reaper_for_the_next_one(home: Path, begin: Begin) -> None:

@@ -13,6 +13,7 @@ from core.execution.base import CallLabel
 from core.execution.hostfence import fence_file, passed
 from core.execution.labels import VARIABLE, encode, labelled
 from core.execution.processes import read
+from core.execution.reaper import Ended
 from core.ids import TENANT
 from core.record.changes import RunChange
 from core.record.rows import Snapshot
@@ -26,6 +27,7 @@ from tests.factories import (
     NOW_MS,
     REQUESTER,
     FixedClock,
+    a_claimed_run,
     a_created_run,
     a_worker,
     an_executing_run,
@@ -57,7 +59,9 @@ def begin() -> Iterator[Begin]:
 
     def start(label: CallLabel) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", SLEEP], env={VARIABLE: encode(label)}, start_new_session=True
+            [sys.executable, "-I", "-S", "-c", SLEEP, f"{VARIABLE}={encode(label)}"],
+            env={VARIABLE: encode(label)},
+            start_new_session=True,
         )
         begun.append(process)
         return process
@@ -186,6 +190,9 @@ async def test_what_outlives_its_workers_lease_is_ended(
     await workers.remove(database, "w1")
 
     assert Reaped() == await reaper.tick()
+    clock.advance(9_999)
+    assert Reaped() == await reaper.tick(), "it may only be renewed late"
+    clock.advance(1)
     assert Reaped(strays=1) == await reaper.tick()
     assert -signal.SIGKILL == process.wait(10)
     view = await reading.view(database, TENANT, run.run.id)
@@ -248,6 +255,54 @@ async def test_a_report_that_could_not_be_written_is_written_later_with_the_same
 
     assert Reaped(stops=1, confirmed=1) == await reaper.tick()
     assert 1 == (await stop_of(database, run)).processes_ended
+
+
+async def test_a_run_that_was_only_looked_at_is_asked_about_where_it_was_held(
+    database: Database, reaper: Reaper, begin: Begin
+) -> None:
+    """Looks before a call are processes too, and have no attempt."""
+    run = await a_claimed_run(database)
+    look = begin(CallLabel(TENANT, run.run.id, "call-look", run.run.fence))
+    await workers.remove(database, "w1")
+    await landed(database, killed(run))
+    stop = await stop_of(database, run)
+    assert (None, ("host-1",)) == (stop.confirmed_at_ms, stop.unconfirmed_hosts)
+
+    assert Reaped(stops=1, confirmed=1) == await reaper.tick()
+
+    assert -signal.SIGKILL == look.wait(10)
+
+
+async def test_what_cannot_be_ended_does_not_keep_others_waiting(
+    database: Database, reaper: Reaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = await an_executing_run(database), await an_executing_run(database, "w2")
+    for run in (stuck, other):
+        await landed(database, killed(run))
+    for worker in ("w1", "w2"):
+        await workers.remove(database, worker)
+
+    def ends(run_id: str, **_: object) -> Ended:
+        if run_id == stuck.run.id:
+            raise OSError("it cannot be looked at")
+        return Ended(0, 0)
+
+    monkeypatch.setattr("core.runs.reaping.end_run", ends)
+    with pytest.raises(OSError, match="looked at"):
+        await reaper.tick()
+
+    assert (await stop_of(database, other)).confirmed_at_ms == NOW_MS
+    assert (await stop_of(database, stuck)).confirmed_at_ms is None
+
+
+async def test_without_a_fence_nothing_is_proved(database: Database, reaper: Reaper, tmp_path: Path) -> None:
+    run = await an_executing_run(database)
+    await workers.remove(database, "w1")
+    await landed(database, killed(run))
+    (tmp_path / "fences").write_text("in the way")
+    assert Reaped(stops=1) == await reaper.tick()
+    (tmp_path / "fences").unlink()
+    assert Reaped(stops=1, confirmed=1) == await reaper.tick()
 
 
 async def test_another_hosts_word_is_not_ours_to_give(database: Database, clock: FixedClock, tmp_path: Path) -> None:

@@ -164,11 +164,50 @@ def test_open_approvals_are_revoked_and_settled_ones_stay() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "at_once"),
+    [(None, False), ("lost", False), ("unknown", False), ("succeeded", True), ("failed", True), ("failed-safe", True)],
+)
+def test_what_an_earlier_attempt_may_have_left_has_to_be_looked_for(status: str | None, at_once: bool) -> None:
+    """Its worker may be gone and its host cut off, whoever held the run since."""
+    run = run_row(state="blocked", blocked_reason="ambiguous-effect", fence=4)
+    call = call_row(run, status="unknown", attempts=1)
+    attempt = AttemptRow(run.tenant, call.id, 1, run.id, "w1", 3, NOW_MS, host="host-1", status=status)
+    before = snapshot(run, call, attempts=(attempt,))
+    after = before.folded(stopped(before).changes[0])
+    assert at_once is (after.run.stop_confirmed_at is not None)
+    if not at_once:
+        proved = confirmed(replace(after, attempts=(attempt,)), ended=1)
+        assert isinstance(proved, Decided)
+        assert [{"hosts": ["host-1"], "processes_ended": 1}] == evidence(proved.changes[0], "stop-confirmed")
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes"), [("unknown", "unknown"), ("lost", "unknown"), ("failed-safe", "canceled")]
+)
+def test_a_call_that_waits_to_be_tried_again_may_have_run(status: str, becomes: str) -> None:
+    run = run_row(state="executing", fence=4)
+    call = call_row(run, status="intent", attempts=1, recovery="idempotent")
+    attempt = AttemptRow(run.tenant, call.id, 1, run.id, "w1", 3, NOW_MS, host="host-1", status=status)
+    before = snapshot(run, call, attempts=(attempt,))
+    after = before.folded(stopped(before).changes[0])
+    assert [becomes] == [each.status for each in after.calls]
+
+
+def test_a_host_that_held_the_run_is_asked_even_without_a_call() -> None:
+    run = snapshot(run_row(lease_owner="w1", holder_host="host-9"))
+    elsewhere = confirmed(after_stop(run), host="host-1", ended=0)
+    assert isinstance(elsewhere, Decided) and "stop-confirmed" not in facts(elsewhere.changes[0])
+    there = confirmed(after_stop(run), host="host-9", ended=0)
+    assert isinstance(there, Decided) and "stop-confirmed" in facts(there.changes[0])
+
+
+@pytest.mark.parametrize(
     ("columns", "at_once"),
     [
         ({"lease_owner": None}, True),
         ({"lease_owner": None, "workspace_host": "host-1"}, True),
-        ({"lease_owner": "w1", "workspace_host": None}, True),
+        ({"lease_owner": None, "holder_host": "host-1"}, True),
+        ({"lease_owner": "w1", "holder_host": "host-1"}, False),
         ({"lease_owner": "w1", "workspace_host": "host-1"}, False),
     ],
 )
