@@ -6,7 +6,7 @@ expire.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from core.ids import Ids
@@ -68,10 +68,10 @@ async def spread(database: Database, doorbell: Doorbell, *, now_ms: int, whole: 
     Args:
         whole: Look at everything that was thawed while open runs existed, not only at what was thawed lately.
     """
-    thawed_since = None if whole else now_ms - LATELY_MS
+    thawed_since = await freezes.since_open_runs(database) if whole else now_ms - LATELY_MS
     after, changed, failed = ("", ""), 0, 0
     while page := await freezes.touched(database, thawed_since=thawed_since, after=after):
-        for run in page:
+        for run in await _behind(database, page):
             try:
                 changed += await _told(database, doorbell, run, now_ms)
                 failed = 0
@@ -99,6 +99,23 @@ async def covering(database: Database, snapshot: Snapshot) -> tuple[FreezeRow, .
     return commands.standing(opened, snapshot, notes)
 
 
+async def _behind(database: Database, page: Sequence[Touched]) -> list[Touched]:
+    """Those that may have to be changed, by one look at the freezes of all of them."""
+    found: list[Touched] = []
+    for tenant in sorted({run.tenant for run in page}):
+        here = [run for run in page if run.tenant == tenant]
+        opened, ended = await _known(database, tenant, here)
+        found += [run for run in here if _is_behind(run, opened, ended)]
+    return found
+
+
+async def _known(database: Database, tenant: str, runs: Iterable[Touched]) -> tuple[list[FreezeRow], list[FreezeRow]]:
+    """The open freezes, and the ended ones these runs were told of and not of their end."""
+    told = {freeze_id for run in runs for freeze_id, word in run.notes.items() if word in ("frozen", "held")}
+    known = await freezes.known(database, tenant, told)
+    return [each for each in known if each.thawed_at is None], [each for each in known if each.thawed_at is not None]
+
+
 def _is_behind(run: Touched, opened: Sequence[FreezeRow], ended: Sequence[FreezeRow]) -> bool:
     """Whether a run may have to be changed; what has to be is decided on the locked rows."""
     if any(run.notes.get(each.id) in ("frozen", "held") for each in ended):
@@ -122,10 +139,7 @@ async def _told(database: Database, doorbell: Doorbell, found: Touched, now_ms: 
     for _ in range(_LOOKS):
         if run is None:
             return 0
-        told = [freeze_id for freeze_id, word in run.notes.items() if word in ("frozen", "held")]
-        known = await freezes.known(database, run.tenant, told)
-        opened = [each for each in known if each.thawed_at is None]
-        ended = [each for each in known if each.thawed_at is not None]
+        opened, ended = await _known(database, run.tenant, [run])
         if not _is_behind(run, opened, ended):
             return 0
         follow = partial(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.record.changes import Refusal
@@ -31,7 +31,8 @@ APART_MS = 3_600_000
 """How far the clock of who thawed may be from that of who created a run, generously."""
 
 _NOTES = ("run-frozen", "run-thawed")
-_OPEN_RUN = runs.c.state.not_in([str(state) for state in TERMINAL])
+# The first is what the index of open runs knows.
+_OPEN_RUN = and_(runs.c.ended_at.is_(None), runs.c.state.not_in([str(state) for state in TERMINAL]))
 
 
 async def open_ones(database: Database, tenant: str) -> list[FreezeRow]:
@@ -129,31 +130,36 @@ async def known(database: Database, tenant: str, ended: Collection[str]) -> list
     return sorted(found.values(), key=lambda each: (each.frozen_at, each.id))
 
 
-async def touched(
-    database: Database, *, thawed_since: int | None, after: tuple[str, str] = ("", "")
-) -> tuple[Touched, ...]:
+async def since_open_runs(database: Database) -> int:
+    """Since when freezes that were thawed may concern a run that is open now."""
+    oldest = select(func.min(runs.c.created_at)).where(_OPEN_RUN)
+    async with database.read() as connection:
+        return ((await connection.execute(oldest)).scalar_one() or APART_MS) - APART_MS
+
+
+async def touched(database: Database, *, thawed_since: int, after: tuple[str, str] = ("", "")) -> tuple[Touched, ...]:
     """The next open runs, by tenant and id, that a freeze may concern; none = there are no more.
 
     Those are the runs that stand still under one, whatever is known of freezes; those that an open one covers; and
     those that one covered that was thawed lately, for they may have been told of it and not of its end.
 
     Args:
-        thawed_since: What lately means; `None` = while the oldest open run existed.
+        thawed_since: What lately means.
         after: The last run before.
     """
     tenant, run_id = after
-    if thawed_since is None:
-        oldest = select(func.min(runs.c.created_at)).where(_OPEN_RUN).scalar_subquery()
-        lately = freezes.c.thawed_at >= oldest - APART_MS
-    else:
-        lately = freezes.c.thawed_at >= thawed_since
-    ended = and_(lately, runs.c.created_at <= freezes.c.thawed_at + APART_MS, _covers(tool_calls.c.id.is_not(None)))
-    of_now = and_(freezes.c.thawed_at.is_(None), _covers(_OPEN_CALL))
-    concerned = select(freezes.c.id).where(freezes.c.tenant == runs.c.tenant, or_(of_now, ended)).exists()
-    later = or_(runs.c.tenant > tenant, and_(runs.c.tenant == tenant, runs.c.id > run_id))
-    wanted = and_(_OPEN_RUN, later, or_(runs.c.blocked_reason == BlockedReason.FROZEN.value, concerned))
+    matters = or_(freezes.c.thawed_at.is_(None), freezes.c.thawed_at >= thawed_since)
+    frozen: ColumnElement[bool] = runs.c.blocked_reason == BlockedReason.FROZEN.value
+    later = tuple_(runs.c.tenant, runs.c.id) > tuple_(literal(tenant), literal(run_id))
     async with database.read() as connection:
-        return await _read(connection, wanted)
+        # Most of the time none matters, and a few that do are not to be looked for in all there ever were.
+        ids = list((await connection.execute(select(freezes.c.id).where(matters).limit(PAGE + 1))).scalars())
+        if ids:
+            these = freezes.c.id.in_(ids) if len(ids) <= PAGE else matters
+            concerned = select(freezes.c.id).where(freezes.c.tenant == runs.c.tenant, these, _concerns())
+            concerned = concerned.correlate(runs)
+            frozen = or_(frozen, concerned.exists())
+        return await _read(connection, and_(_OPEN_RUN, later, frozen))
 
 
 async def touched_one(database: Database, tenant: str, run_id: str) -> Touched | None:
@@ -163,6 +169,14 @@ async def touched_one(database: Database, tenant: str, run_id: str) -> Touched |
         return next(iter(await _read(connection, wanted)), None)
 
 
+def _concerns() -> ColumnElement[bool]:
+    """Whether a freeze covers an open run, or did while it existed: of a tool, by any call it ever had."""
+    existed = runs.c.created_at <= freezes.c.thawed_at + APART_MS
+    return or_(
+        and_(freezes.c.thawed_at.is_(None), _covers(_OPEN_CALL)), and_(existed, _covers(tool_calls.c.id.is_not(None)))
+    )
+
+
 def _covers(call: ColumnElement[bool]) -> ColumnElement[bool]:
     """`core.record.freezes.covers` on rows of `freezes` and `runs`.
 
@@ -170,9 +184,8 @@ def _covers(call: ColumnElement[bool]) -> ColumnElement[bool]:
         call: Which calls of a run a freeze of their tool covers it by.
     """
     scope, scope_id = freezes.c.scope, freezes.c.scope_id
-    of_tool = select(tool_calls.c.id).where(
-        tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id, tool_calls.c.tool == scope_id, call
-    )
+    mine = and_(tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id)
+    of_tool = select(tool_calls.c.id).where(mine, tool_calls.c.tool == scope_id, call).correlate(runs, freezes)
     return or_(
         scope == Scope.EVERYTHING.value,
         and_(scope == Scope.RUN.value, scope_id.in_([runs.c.id, runs.c.parent_id, runs.c.root_id])),
