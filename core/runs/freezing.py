@@ -69,18 +69,18 @@ async def spread(database: Database, doorbell: Doorbell, *, now_ms: int, whole: 
         whole: Look at everything that was thawed while open runs existed, not only at what was thawed lately.
     """
     thawed_since = await freezes.since_open_runs(database) if whole else now_ms - LATELY_MS
-    after, changed, failed = ("", ""), 0, 0
-    while page := await freezes.touched(database, thawed_since=thawed_since, after=after):
-        for run in await _behind(database, page):
-            try:
-                changed += await _told(database, doorbell, run, now_ms)
-                failed = 0
-            except Exception:
-                log.exception("a run did not follow a freeze", extra={"action": "freeze_failed", "run": run.id})
-                failed += 1
-                if failed >= _MOST_FAILED:
-                    raise
-        after = page[-1].tenant, page[-1].id
+    changed = failed = 0
+    for tenant, run_ids in (await freezes.concerned(database, thawed_since=thawed_since)).items():
+        for start in range(0, len(run_ids), freezes.PAGE):
+            for run in await _behind(database, tenant, run_ids[start : start + freezes.PAGE]):
+                try:
+                    changed += await _told(database, doorbell, run, now_ms)
+                    failed = 0
+                except Exception:
+                    log.exception("a run did not follow a freeze", extra={"action": "freeze_failed", "run": run.id})
+                    failed += 1
+                    if failed >= _MOST_FAILED:
+                        raise
     if changed:
         log.info("runs follow a freeze", extra={"action": "freeze_spread", "runs": changed})
     return changed
@@ -94,19 +94,16 @@ async def covering(database: Database, snapshot: Snapshot) -> tuple[FreezeRow, .
         return ()
     notes: Mapping[str, str] = {}
     if run.blocked_reason == BlockedReason.FROZEN and any(each.what.scope is Scope.TOOL for each in opened):
-        found = await freezes.touched_one(database, run.tenant, run.id)
-        notes = found.notes if found is not None else {}
+        found = await freezes.touched(database, run.tenant, [run.id])
+        notes = found[0].notes if found else {}
     return commands.standing(opened, snapshot, notes)
 
 
-async def _behind(database: Database, page: Sequence[Touched]) -> list[Touched]:
+async def _behind(database: Database, tenant: str, run_ids: Sequence[str]) -> list[Touched]:
     """Those that may have to be changed, by one look at the freezes of all of them."""
-    found: list[Touched] = []
-    for tenant in sorted({run.tenant for run in page}):
-        here = [run for run in page if run.tenant == tenant]
-        opened, ended = await _known(database, tenant, here)
-        found += [run for run in here if _is_behind(run, opened, ended)]
-    return found
+    runs = await freezes.touched(database, tenant, run_ids)
+    opened, ended = await _known(database, tenant, runs)
+    return [run for run in runs if _is_behind(run, opened, ended)]
 
 
 async def _known(database: Database, tenant: str, runs: Iterable[Touched]) -> tuple[list[FreezeRow], list[FreezeRow]]:
@@ -159,5 +156,5 @@ async def _told(database: Database, doorbell: Doorbell, found: Touched, now_ms: 
                     await doorbell.ring(change.run_id, change.run["wake"])
                 await doorbell.announce("delivery", change.run_id)
             return 1
-        run = await freezes.touched_one(database, run.tenant, run.id)
+        run = next(iter(await freezes.touched(database, run.tenant, [run.id])), None)
     return 0

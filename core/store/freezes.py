@@ -6,11 +6,10 @@ a freeze holds the same lock alone: once it is committed, whatever starts later 
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
 
 from core.record.changes import Refusal
 from core.record.freezes import FreezeChange, FreezeRow, Frozen, Scope
@@ -137,36 +136,63 @@ async def since_open_runs(database: Database) -> int:
         return ((await connection.execute(oldest)).scalar_one() or APART_MS) - APART_MS
 
 
-async def touched(database: Database, *, thawed_since: int, after: tuple[str, str] = ("", "")) -> tuple[Touched, ...]:
-    """The next open runs, by tenant and id, that a freeze may concern; none = there are no more.
+async def concerned(database: Database, *, thawed_since: int) -> dict[str, list[str]]:
+    """The open runs that a freeze may concern, by tenant.
 
     Those are the runs that stand still under one, whatever is known of freezes; those that an open one covers; and
-    those that one covered that was thawed lately, for they may have been told of it and not of its end.
-
-    Args:
-        thawed_since: What lately means.
-        after: The last run before.
+    those that one covered that was thawed since then, for they may have been told of it and not of its end.
     """
-    tenant, run_id = after
     matters = or_(freezes.c.thawed_at.is_(None), freezes.c.thawed_at >= thawed_since)
-    frozen: ColumnElement[bool] = runs.c.blocked_reason == BlockedReason.FROZEN.value
-    later = tuple_(runs.c.tenant, runs.c.id) > tuple_(literal(tenant), literal(run_id))
+    wanted: ColumnElement[bool] = runs.c.blocked_reason == BlockedReason.FROZEN.value
     async with database.read() as connection:
         # Most of the time none matters, and a few that do are not to be looked for in all there ever were.
         ids = list((await connection.execute(select(freezes.c.id).where(matters).limit(PAGE + 1))).scalars())
         if ids:
             these = freezes.c.id.in_(ids) if len(ids) <= PAGE else matters
-            concerned = select(freezes.c.id).where(freezes.c.tenant == runs.c.tenant, these, _concerns())
-            concerned = concerned.correlate(runs)
-            frozen = or_(frozen, concerned.exists())
-        return await _read(connection, and_(_OPEN_RUN, later, frozen))
+            covering = select(freezes.c.id).where(freezes.c.tenant == runs.c.tenant, these, _concerns())
+            wanted = or_(wanted, covering.correlate(runs).exists())
+        statement = select(runs.c.tenant, runs.c.id).where(_OPEN_RUN, wanted).order_by(runs.c.tenant, runs.c.id)
+        found: dict[str, list[str]] = {}
+        for row in await connection.execute(statement):
+            found.setdefault(row.tenant, []).append(row.id)
+        return found
 
 
-async def touched_one(database: Database, tenant: str, run_id: str) -> Touched | None:
-    """One open run as `touched` gives them, whether a freeze concerns it or not."""
-    wanted = and_(_OPEN_RUN, runs.c.tenant == tenant, runs.c.id == run_id)
+async def touched(database: Database, tenant: str, run_ids: Sequence[str]) -> list[Touched]:
+    """Those of these runs that are open; at most `PAGE` of them."""
+    mine = and_(runs.c.tenant == tenant, runs.c.id.in_(run_ids), _OPEN_RUN)
+    open_calls = select(tool_calls.c.run_id, tool_calls.c.tool).where(
+        tool_calls.c.tenant == tenant, tool_calls.c.run_id.in_(run_ids), _OPEN_CALL
+    )
+    said = (
+        select(events.c.stream, events.c.at, events.c.type, events.c.evidence)
+        .where(events.c.tenant == tenant, events.c.stream.in_(run_ids), events.c.type.in_(_NOTES))
+        .order_by(events.c.stream, events.c.seq)
+    )
+    tools: dict[str, set[str]] = {}
+    notes: dict[str, dict[str, str]] = {}
+    held_at: dict[str, int] = {}
     async with database.read() as connection:
-        return next(iter(await _read(connection, wanted)), None)
+        # The runs first: what is written down after that comes with another version, and is looked at again.
+        statement = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(mine).order_by(runs.c.id)
+        found = (await connection.execute(statement)).all()
+        for call in await connection.execute(open_calls):
+            tools.setdefault(call.run_id, set()).add(call.tool)
+        for event in await connection.execute(said):
+            for each in json.loads(event.evidence):
+                word = "thawed" if event.type == "run-thawed" else "held" if "holds" in each else "frozen"
+                notes.setdefault(event.stream, {})[each["freeze"]] = word
+                if word == "held":
+                    held_at[event.stream] = event.at
+    return [
+        Touched(
+            **row._mapping,
+            tools=frozenset(tools.get(row.id, ())),
+            notes=notes.get(row.id, {}),
+            held_at=held_at.get(row.id),
+        )
+        for row in found
+    ]
 
 
 def _concerns() -> ColumnElement[bool]:
@@ -193,41 +219,4 @@ def _covers(call: ColumnElement[bool]) -> ColumnElement[bool]:
         and_(scope == Scope.CHANNEL.value, scope_id == runs.c.channel),
         and_(scope == Scope.TEAM.value, scope_id == runs.c.team),
         and_(scope == Scope.TOOL.value, of_tool.exists()),
-    )
-
-
-async def _read(connection: AsyncConnection, wanted: ColumnElement[bool]) -> tuple[Touched, ...]:
-    columns = [runs.c[name] for name in _RUN_COLUMNS]
-    chosen = select(*columns).where(wanted).order_by(runs.c.tenant, runs.c.id).limit(PAGE)
-    found = (await connection.execute(chosen)).all()
-    ids, tenants = [row.id for row in found], sorted({row.tenant for row in found})
-    if not ids:
-        return ()
-    tools: dict[tuple[str, str], set[str]] = {}
-    open_calls = select(tool_calls.c.tenant, tool_calls.c.run_id, tool_calls.c.tool).where(
-        tool_calls.c.tenant.in_(tenants), tool_calls.c.run_id.in_(ids), _OPEN_CALL
-    )
-    for row in await connection.execute(open_calls):
-        tools.setdefault((row.tenant, row.run_id), set()).add(row.tool)
-    notes: dict[tuple[str, str], dict[str, str]] = {}
-    held_at: dict[tuple[str, str], int] = {}
-    said = (
-        select(events.c.tenant, events.c.stream, events.c.at, events.c.type, events.c.evidence)
-        .where(events.c.tenant.in_(tenants), events.c.stream.in_(ids), events.c.type.in_(_NOTES))
-        .order_by(events.c.tenant, events.c.stream, events.c.seq)
-    )
-    for row in await connection.execute(said):
-        for each in json.loads(row.evidence):
-            word = "thawed" if row.type == "run-thawed" else "held" if "holds" in each else "frozen"
-            notes.setdefault((row.tenant, row.stream), {})[each["freeze"]] = word
-            if word == "held":
-                held_at[row.tenant, row.stream] = row.at
-    return tuple(
-        Touched(
-            **row._mapping,
-            tools=frozenset(tools.get((row.tenant, row.id), ())),
-            notes=notes.get((row.tenant, row.id), {}),
-            held_at=held_at.get((row.tenant, row.id)),
-        )
-        for row in found
     )

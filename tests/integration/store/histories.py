@@ -2,8 +2,8 @@
 
 `done` completed a call that left a file, and a gated one that people approved on what they had seen. `stopped` was
 stopped in the middle of a call whose result came late. `waiting` waits for approval, `blocked` for a person who looks,
-`frozen` was frozen while it waited and `thawed` is free again, `cut` was frozen after its worker was cut off in the middle
-of a call, and `going` is at work.
+`frozen` was frozen while it waited and `thawed` is free again, `cut` was frozen after its worker was cut off in the
+middle of a call, and `going` is at work.
 """
 
 import hashlib

@@ -11,7 +11,6 @@ from core.queue import SilentDoorbell
 from core.record.freezes import FreezeRow, covers
 from core.runs import freezing
 from core.store import freezes
-from core.store.freezes import Touched
 from core.store.session import Database
 from tests.factories import IDS, NOW_MS, a_claimed_run, a_created_run, call_started, landed, stored
 from tests.integration.store.looking import rows
@@ -29,14 +28,8 @@ async def written(database: Database, scope: str, scope_id: str = "*", thawed_at
     return row
 
 
-async def found(database: Database, since: int = NOW_MS - HOUR) -> list[Touched]:
-    """All pages."""
-    every: list[Touched] = []
-    while page := await freezes.touched(
-        database, thawed_since=since, after=(every[-1].tenant, every[-1].id) if every else ("", "")
-    ):
-        every += page
-    return every
+async def found(database: Database, since: int = NOW_MS - HOUR) -> list[str]:
+    return (await freezes.concerned(database, thawed_since=since)).get(TENANT, [])
 
 
 async def changed(database: Database, sql: str, **values: Any) -> None:
@@ -64,22 +57,22 @@ async def test_the_query_finds_what_the_rule_covers(
     for scope, scope_id in [*scopes, ("tool", "files.read"), ("tool", "other"), ("everything", "*")]:
         row = await written(database, scope, scope_id, NOW_MS if ended else None)
         wanted = [each.run.id for each in every if covers(row, each.run, {call.tool for call in each.calls})]
-        assert sorted(wanted) == [each.id for each in await found(database)], (scope, scope_id)
+        assert sorted(wanted) == await found(database), (scope, scope_id)
         await changed(database, "DELETE FROM freezes")
 
 
 async def test_nothing_is_looked_at_once_a_thaw_is_long_over(database: Database) -> None:
     run = await a_claimed_run(database)
     await written(database, "everything", thawed_at=NOW_MS)
-    assert [run.run.id] == [each.id for each in await found(database, NOW_MS)]
+    assert [run.run.id] == await found(database, NOW_MS)
     assert [] == await found(database, NOW_MS + 1)
-    assert [run.run.id] == [each.id for each in await found(database, await freezes.since_open_runs(database))]
+    assert [run.run.id] == await found(database, await freezes.since_open_runs(database))
     await changed(database, "UPDATE runs SET created_at = :at", at=NOW_MS + 2 * HOUR)
     assert [] == await found(database, NOW_MS), "it was not there then"
     await changed(database, "UPDATE runs SET state = 'blocked', blocked_reason = 'frozen', lease_owner = NULL")
-    assert [run.run.id] == [each.id for each in await found(database, NOW_MS + 1)]
+    assert [run.run.id] == await found(database, NOW_MS + 1)
     await changed(database, "DELETE FROM freezes")
-    assert [run.run.id] == [each.id for each in await found(database, NOW_MS + 1)]
+    assert [run.run.id] == await found(database, NOW_MS + 1)
 
 
 async def test_a_pass_takes_more_runs_than_a_statement_takes_values(database: Database) -> None:

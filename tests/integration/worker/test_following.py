@@ -71,8 +71,7 @@ async def test_a_run_whose_log_says_that_it_was_thawed_is_not_held_by_that_freez
     opened = await frozen(rig, "everything")
     assert isinstance(opened, FreezeChange)
     await thawed(rig, "everything")
-    run = await freezes.touched_one(rig.database, TENANT, run_id)
-    assert run is not None
+    (run,) = await freezes.touched(rig.database, TENANT, [run_id])
     assert {opened.freeze.id: "thawed"} == run.notes
     stale = follow(
         [await rig.row(run_id)],
