@@ -75,6 +75,7 @@ async def test_nothing_is_looked_at_once_a_thaw_is_long_over(database: Database)
     assert [run.run.id] == await found(database, NOW_MS + 1)
 
 
+@pytest.mark.timeout(60)
 async def test_a_pass_takes_more_runs_than_a_statement_takes_values(database: Database) -> None:
     run = await a_created_run(database)
     names = [row["name"] for row in await _columns(database)]
@@ -86,6 +87,7 @@ async def test_a_pass_takes_more_runs_than_a_statement_takes_values(database: Da
         f"INSERT INTO runs ({', '.join(names)}) SELECT {values} FROM n, runs r WHERE r.id = :id",
         id=run.run.id,
     )
+    await changed(database, "ANALYZE runs")
     await written(database, "everything", thawed_at=NOW_MS)
     assert 0 == await freezing.spread(database, SilentDoorbell(), now_ms=NOW_MS, whole=True)
 
