@@ -173,7 +173,7 @@ async def touched(database: Database, tenant: str, run_ids: Sequence[str]) -> li
     held_at: dict[str, int] = {}
     async with database.read() as connection:
         # The runs first: what is written down after that comes with another version, and is looked at again.
-        # They are found by their ids alone: before PostgreSQL has statistics, it would go through all open ones instead.
+        # They are found by their ids alone: before PostgreSQL has statistics, it would go through all that are open.
         statement = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
             runs.c.tenant == tenant, runs.c.id.in_(run_ids)
         )
