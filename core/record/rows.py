@@ -208,6 +208,10 @@ class VoteRow:
     revoked_at: int | None = None
 
 
+UNSURE = ("lost", "unknown")
+"""How an attempt ended of which nobody knows what it did; one without any status is still open, and no better known."""
+
+
 @dataclass(frozen=True)
 class AttemptRow:
     """One attempt of one call."""
@@ -224,6 +228,10 @@ class AttemptRow:
     ended_at: int | None = None
     status: str | None = None
     error: str | None = None
+
+    @property
+    def may_have_run(self) -> bool:
+        return self.status is None or self.status in UNSURE
 
 
 @dataclass(frozen=True)

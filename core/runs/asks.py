@@ -4,7 +4,7 @@ Steps ask, commands decide, the sweeper lets expire, a stop revokes: each of the
 the functions here. Who may vote and when it is enough is `core.actions.approvals`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from core.actions.policy import Decision
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
@@ -110,18 +110,24 @@ def plan_on(draft: Draft, *evidence: Mapping[str, object]) -> None:
         draft.move(RunState.PLANNING, *evidence)
 
 
-def drop_open(draft: Draft, now_ms: int, *, except_: Collection[str] = ()) -> None:
-    """The run ends or goes another way: nothing it planned may start, nothing it asked may be decided.
-
-    Args:
-        except_: Calls that somebody else closes.
-    """
+def drop_open(draft: Draft, now_ms: int) -> None:
+    """The run ends or goes another way: nothing it planned may start, nothing it asked may be decided."""
     for call in draft.snapshot.calls:
-        if call.call_status is CallStatus.INTENT and call.id not in except_:
+        if call.call_status is CallStatus.INTENT and _may_have_run(draft.snapshot, call):
+            values = {"status": CallStatus.UNKNOWN.value, "ended_at": now_ms, "error": call.error}
+            draft.update("tool_calls", {"id": call.id}, values)
+            draft.fact("call-ended", {"call": call.id, "status": CallStatus.UNKNOWN.value})
+        elif call.call_status is CallStatus.INTENT:
             withdraw(draft, call, now_ms)
     for approval in draft.snapshot.approvals:
         if approval.status in ("pending", "approved"):
             close(draft, approval, "revoked", now_ms)
+
+
+def _may_have_run(snapshot: Snapshot, call: CallRow) -> bool:
+    """Whether a call that is due again had an attempt nobody knows the outcome of."""
+    mine = [attempt for attempt in snapshot.attempts if attempt.call_id == call.id]
+    return call.recovery == "idempotent" and any(attempt.may_have_run for attempt in mine)
 
 
 def wake(draft: Draft) -> None:

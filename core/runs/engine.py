@@ -230,25 +230,47 @@ class Slice:
             if approval is None:
                 return steps.give_up(snapshot, "A planned call has lost the question it waits for.", stamp)
             return await self._start_approved(call, approval, rules, stamp)
-        if call.call_status is CallStatus.INTENT:
-            return self._again(call, approval, call.error or "due again", rules, stamp)
+        unsure = call.call_status is CallStatus.STARTED or await self._may_have_run(call)
+        if not unsure:
+            return self._again(call, approval, call.error or "due again", rules, stamp, unsure=False)
         recovery = recover(call, now_ms=stamp.now_ms, most_attempts=self._station.bench.attempts)
         if recovery.do == "probe":
             return await self._probe(call, approval, rules, stamp)
         if recovery.do == "repeat":
-            return self._again(call, approval, recovery.why, rules, stamp)
+            return self._again(call, approval, recovery.why, rules, stamp, unsure=True)
         end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
         return steps.end_call(snapshot, call, end, stamp)
 
-    def _again(self, call: CallRow, approval: ApprovalRow | None, why: str, rules: Rulebook, stamp: Stamp) -> RunChange:
-        """Another attempt of the same call; under an approval only while everything it was given for still holds."""
+    async def _may_have_run(self, call: CallRow) -> bool:
+        """Whether a call that is due again had an attempt nobody knows the outcome of.
+
+        Its row alone does not say. Where a probe has looked, or there is no effect to speak of, it does not matter.
+        """
+        if call.recovery != "idempotent":
+            return False
+        return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id)
+
+    def _again(
+        self,
+        call: CallRow,
+        approval: ApprovalRow | None,
+        why: str,
+        rules: Rulebook,
+        stamp: Stamp,
+        *,
+        unsure: bool,
+    ) -> RunChange:
+        """Another attempt of the same call; under an approval only while everything it was given for still holds.
+
+        Args:
+            unsure: Whether an attempt before may have done it: then it cannot be said to have failed.
+        """
         if approval is not None:
             tool = rules.toolbox.find(call.tool)
             used_for_ms = stamp.now_ms - (approval.consumed_at or 0)
             same = tool is not None and tool.digest == call.tool_digest
             if not same or approval.policy_digest != rules.pinned.digest or used_for_ms > asks.CONSUMED_FOR_MS:
                 error = f"{call.error or why}; its approval no longer covers another attempt"
-                unsure = call.call_status is CallStatus.STARTED
                 end = CallEnd("unknown" if unsure else "failed", {}, error=error, resolved_by="recovery")
                 return steps.end_call(self._snapshot, call, end, stamp)
         return steps.start_again(self._snapshot, call, why=why, stamp=stamp)
@@ -313,7 +335,7 @@ class Slice:
                 why = f"it did not happen in {call.attempts} attempts: {call.error or 'each was cut off'}"
                 return steps.end_call(snapshot, call, CallEnd("failed", {}, error=why, resolved_by="probe"), stamp)
             case "not-happened" if stamp.now_ms >= settled_ms:
-                return self._again(call, approval, "its probe says that it did not happen", rules, stamp)
+                return self._again(call, approval, "its probe says that it did not happen", rules, stamp, unsure=True)
             case _ if snapshot.run.retries >= _MOST_LOOKS:
                 why = f"its probe gave no answer {snapshot.run.retries} times: {answer.detail or answer.found}"
                 return steps.end_call(snapshot, call, CallEnd("unknown", {}, error=why, resolved_by="probe"), stamp)

@@ -41,11 +41,12 @@ def hold(draft: Draft, freezes: Sequence[FreezeRow], *, tool: str | None) -> Non
         draft.fact("run-frozen", {"freeze": freeze.id, "holds": tool or "*"}, actor=frozen_by(freeze))
 
 
-def let_go(draft: Draft, thaw: FreezeRow | None, *, now_ms: int) -> None:
+def let_go(draft: Draft, thaw: FreezeRow | None, *, held_at: int | None, now_ms: int) -> None:
     """Let the run go on where it stood: at its question with the time that was left, or with planning.
 
     Args:
         thaw: The freeze whose end lets it go, if that is known.
+        held_at: When it was brought to a standstill; what was written down since has moved `updated_at` on.
     """
     run = draft.snapshot.run
     parked = [approval for approval in draft.snapshot.approvals if approval.remaining_ms is not None]
@@ -60,7 +61,8 @@ def let_go(draft: Draft, thaw: FreezeRow | None, *, now_ms: int) -> None:
     draft.run |= {"retries": 0}
     if run.deadline_at is not None:
         # Standing still is not working: the time it may take stands still with it.
-        draft.run |= {"deadline_at": run.deadline_at + max(0, now_ms - run.updated_at)}
+        since = run.updated_at if held_at is None else held_at
+        draft.run |= {"deadline_at": run.deadline_at + max(0, now_ms - since)}
     if not parked or any(approval.status == "approved" for approval in parked):
         draft.run |= {"due_at": DUE_NOW, "wake": run.wake + 1}
 

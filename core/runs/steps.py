@@ -152,13 +152,12 @@ def block(snapshot: Snapshot, reason: BlockedReason, detail: str, stamp: Stamp) 
 
 
 def stand_still(snapshot: Snapshot, freezes: Sequence[FreezeRow], *, tool: str, stamp: Stamp) -> RunChange:
-    """Stop before a start that a freeze forbids; an attempt that was cut off before is over, and another one is due."""
+    """Stop before a start that a freeze forbids.
+
+    A call that was cut off before stays started: it may have run, and whoever takes the run up when it is thawed (or
+    stops it meanwhile) has to know.
+    """
     draft = Draft(snapshot, stamp.actor)
-    for call in snapshot.calls:
-        if call.call_status is CallStatus.STARTED:
-            _close_attempt(draft, call, "lost", "it was frozen before another attempt", stamp)
-            draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.INTENT.value})
-            draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": "frozen"})
     halts.hold(draft, freezes, tool=tool)
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 

@@ -57,6 +57,8 @@ class Sweeper:
         self._clock = clock
         self._owner = owner
         self._boot_id = boot_id
+        self._look_back = True
+        """Whether the next pass has to look at everything that was thawed, for nobody may have seen it."""
 
     async def tick(self) -> Swept | None:
         """Make one pass if this process leads; `None` = another one does."""
@@ -71,8 +73,8 @@ class Sweeper:
         ):
             await self._doorbell.ring(run_id, wake)
             rung += 1
-        # First, so that nothing expires whose clock stands still.
-        followed = await freezing.spread(self._database, self._doorbell, now_ms=self._clock.wall_ms())
+        # First, so that what stands still is parked and not merely kept from expiring by the guard.
+        followed = await self._follow()
         expired = await self._expire()
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
@@ -82,6 +84,17 @@ class Sweeper:
             counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired, "followed": followed}
             log.info("swept", extra={"action": "swept", **counts})
         return Swept(rung, gone, temp, expired, followed)
+
+    async def _follow(self) -> int:
+        """Bring runs in line with what was frozen and thawed; nothing else of a pass has to wait until that works."""
+        whole, self._look_back = self._look_back, True
+        try:
+            followed = await freezing.spread(self._database, self._doorbell, now_ms=self._clock.wall_ms(), whole=whole)
+        except Exception:
+            log.exception("runs did not follow freezes", extra={"action": "freeze_spread_failed"})
+            return 0
+        self._look_back = False
+        return followed
 
     async def _expire(self) -> int:
         """Close questions nobody answered, and approvals nobody used, in time."""

@@ -6,14 +6,14 @@ a freeze holds the same lock alone: once it is committed, whatever starts later 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import and_, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
 
 from core.record.changes import Refusal
-from core.record.freezes import FreezeChange, FreezeRow, Frozen
-from core.record.states import TERMINAL, CallStatus
+from core.record.freezes import FreezeChange, FreezeRow, Frozen, Scope
+from core.record.states import TERMINAL, BlockedReason, CallStatus
 from core.store.session import Database, uninterrupted
 from core.store.statements import complete
 from core.store.tables import events, freezes, outbox, runs, tool_calls
@@ -22,8 +22,16 @@ STARTS_LOCK = 1718773093
 """The advisory lock of `open_freezes()`."""
 
 MOST_ENDED = 200
+
+PAGE = 500
+"""Runs looked at in one go: what is read about them is asked for by their ids, and a statement takes only so many."""
+
+APART_MS = 3_600_000
+"""How far the clock of who thawed may be from that of who created a run, generously."""
+
 _NOTES = ("run-frozen", "run-thawed")
-_OPEN_RUN = runs.c.state.not_in([str(state) for state in TERMINAL])
+# The first is what the index of open runs knows.
+_OPEN_RUN = and_(runs.c.ended_at.is_(None), runs.c.state.not_in([str(state) for state in TERMINAL]))
 
 
 async def open_ones(database: Database, tenant: str) -> list[FreezeRow]:
@@ -80,7 +88,7 @@ async def decide(
 
 @dataclass(frozen=True)
 class Touched:
-    """An open run beside the freezes of its time, and what its log already says of them."""
+    """An open run that a freeze may concern, and what its log already says of freezes."""
 
     tenant: str
     id: str
@@ -98,52 +106,120 @@ class Touched:
     """Of its open calls."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """By freeze id: `frozen`, `held` (the run was brought to a standstill by it) or `thawed`."""
+    held_at: int | None = None
+    """When it was last brought to a standstill."""
 
 
 _RUN_COLUMNS = (
     "tenant", "id", "root_id", "parent_id", "agent", "channel", "team", "state", "version", "blocked_reason",
     "blocked_detail", "created_at",
 )  # fmt: skip
+_OPEN_CALL = tool_calls.c.status.in_([CallStatus.INTENT.value, CallStatus.STARTED.value])
 
 
-async def of_open_runs(database: Database) -> list[FreezeRow]:
-    """Freezes that an open run may have to be told of: those that are open, or were thawed while it existed."""
-    oldest = select(runs.c.created_at).where(_OPEN_RUN).order_by(runs.c.created_at).limit(1).scalar_subquery()
-    statement = select(freezes).where(or_(freezes.c.thawed_at.is_(None), freezes.c.thawed_at >= oldest))
+async def known(database: Database, tenant: str, ended: Collection[str]) -> list[FreezeRow]:
+    """The open freezes, and of those that have ended the named ones."""
+    wanted = sorted(ended)
+    found: dict[str, FreezeRow] = {}
     async with database.read() as connection:
-        return [FreezeRow(**row) for row in (await connection.execute(statement)).mappings()]
+        for start in range(0, max(1, len(wanted)), PAGE):
+            either = or_(freezes.c.thawed_at.is_(None), freezes.c.id.in_(wanted[start : start + PAGE]))
+            rows = (await connection.execute(select(freezes).where(freezes.c.tenant == tenant, either))).mappings()
+            found |= {row["id"]: FreezeRow(**row) for row in rows}
+    return sorted(found.values(), key=lambda each: (each.frozen_at, each.id))
 
 
-async def open_runs(database: Database, tenant: str, run_id: str | None = None) -> list[Touched]:
-    """Every open run (or one of them), with what it has open and what it was told."""
-    wanted = [runs.c.tenant == tenant, _OPEN_RUN, *([] if run_id is None else [runs.c.id == run_id])]
-    chosen = select(runs.c.id).where(*wanted)
+async def since_open_runs(database: Database) -> int:
+    """Since when freezes that were thawed may concern a run that is open now."""
+    oldest = select(func.min(runs.c.created_at)).where(_OPEN_RUN)
+    async with database.read() as connection:
+        return ((await connection.execute(oldest)).scalar_one() or APART_MS) - APART_MS
+
+
+async def concerned(database: Database, *, thawed_since: int) -> dict[str, list[str]]:
+    """The open runs that a freeze may concern, by tenant.
+
+    Those are the runs that stand still under one, whatever is known of freezes; those that an open one covers; and
+    those that one covered that was thawed since then, for they may have been told of it and not of its end.
+    """
+    matters = or_(freezes.c.thawed_at.is_(None), freezes.c.thawed_at >= thawed_since)
+    wanted: ColumnElement[bool] = runs.c.blocked_reason == BlockedReason.FROZEN.value
+    async with database.read() as connection:
+        # Most of the time none matters, and a few that do are not to be looked for in all there ever were.
+        ids = list((await connection.execute(select(freezes.c.id).where(matters).limit(PAGE + 1))).scalars())
+        if ids:
+            these = freezes.c.id.in_(ids) if len(ids) <= PAGE else matters
+            covering = select(freezes.c.id).where(freezes.c.tenant == runs.c.tenant, these, _concerns())
+            wanted = or_(wanted, covering.correlate(runs).exists())
+        statement = select(runs.c.tenant, runs.c.id).where(_OPEN_RUN, wanted).order_by(runs.c.tenant, runs.c.id)
+        found: dict[str, list[str]] = {}
+        for row in await connection.execute(statement):
+            found.setdefault(row.tenant, []).append(row.id)
+        return found
+
+
+async def touched(database: Database, tenant: str, run_ids: Sequence[str]) -> list[Touched]:
+    """Those of these runs that are open; at most `PAGE` of them."""
     open_calls = select(tool_calls.c.run_id, tool_calls.c.tool).where(
-        tool_calls.c.tenant == tenant,
-        tool_calls.c.status.in_([CallStatus.INTENT.value, CallStatus.STARTED.value]),
-        tool_calls.c.run_id.in_(chosen),
+        tool_calls.c.tenant == tenant, tool_calls.c.run_id.in_(run_ids), _OPEN_CALL
     )
-    tools: dict[str, set[str]] = {}
-    async with database.read() as connection:
-        found = (await connection.execute(select(*(runs.c[name] for name in _RUN_COLUMNS)).where(*wanted))).all()
-        for row in await connection.execute(open_calls):
-            tools.setdefault(row.run_id, set()).add(row.tool)
-    notes = await _notes(database, tenant, [row.id for row in found])
-    return [
-        Touched(**row._mapping, tools=frozenset(tools.get(row.id, ())), notes=notes.get(row.id, {})) for row in found
-    ]
-
-
-async def _notes(database: Database, tenant: str, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    statement = (
-        select(events.c.stream, events.c.type, events.c.evidence)
+    said = (
+        select(events.c.stream, events.c.at, events.c.type, events.c.evidence)
         .where(events.c.tenant == tenant, events.c.stream.in_(run_ids), events.c.type.in_(_NOTES))
         .order_by(events.c.stream, events.c.seq)
     )
+    tools: dict[str, set[str]] = {}
     notes: dict[str, dict[str, str]] = {}
+    held_at: dict[str, int] = {}
     async with database.read() as connection:
-        for row in await connection.execute(statement):
-            for said in json.loads(row.evidence):
-                word = "thawed" if row.type == "run-thawed" else "held" if "holds" in said else "frozen"
-                notes.setdefault(row.stream, {})[said["freeze"]] = word
-    return notes
+        # The runs first: what is written down after that comes with another version, and is looked at again.
+        # They are found by their ids alone: before PostgreSQL has statistics, it would go through all that are open.
+        statement = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
+            runs.c.tenant == tenant, runs.c.id.in_(run_ids)
+        )
+        rows = (await connection.execute(statement.order_by(runs.c.id))).all()
+        found = [row for row in rows if row.state not in TERMINAL]
+        for call in await connection.execute(open_calls):
+            tools.setdefault(call.run_id, set()).add(call.tool)
+        for event in await connection.execute(said):
+            for each in json.loads(event.evidence):
+                word = "thawed" if event.type == "run-thawed" else "held" if "holds" in each else "frozen"
+                notes.setdefault(event.stream, {})[each["freeze"]] = word
+                if word == "held":
+                    held_at[event.stream] = event.at
+    return [
+        Touched(
+            **row._mapping,
+            tools=frozenset(tools.get(row.id, ())),
+            notes=notes.get(row.id, {}),
+            held_at=held_at.get(row.id),
+        )
+        for row in found
+    ]
+
+
+def _concerns() -> ColumnElement[bool]:
+    """Whether a freeze covers an open run, or did while it existed: of a tool, by any call it ever had."""
+    existed = runs.c.created_at <= freezes.c.thawed_at + APART_MS
+    return or_(
+        and_(freezes.c.thawed_at.is_(None), _covers(_OPEN_CALL)), and_(existed, _covers(tool_calls.c.id.is_not(None)))
+    )
+
+
+def _covers(call: ColumnElement[bool]) -> ColumnElement[bool]:
+    """`core.record.freezes.covers` on rows of `freezes` and `runs`.
+
+    Args:
+        call: Which calls of a run a freeze of their tool covers it by.
+    """
+    scope, scope_id = freezes.c.scope, freezes.c.scope_id
+    mine = and_(tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id)
+    of_tool = select(tool_calls.c.id).where(mine, tool_calls.c.tool == scope_id, call).correlate(runs, freezes)
+    return or_(
+        scope == Scope.EVERYTHING.value,
+        and_(scope == Scope.RUN.value, scope_id.in_([runs.c.id, runs.c.parent_id, runs.c.root_id])),
+        and_(scope == Scope.AGENT.value, scope_id == runs.c.agent),
+        and_(scope == Scope.CHANNEL.value, scope_id == runs.c.channel),
+        and_(scope == Scope.TEAM.value, scope_id == runs.c.team),
+        and_(scope == Scope.TOOL.value, of_tool.exists()),
+    )

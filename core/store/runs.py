@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.record.rows import ArtifactRow, RunRow, Snapshot, StopReportRow
+from core.record.rows import UNSURE, ArtifactRow, RunRow, Snapshot, StopReportRow
 from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
@@ -151,6 +151,14 @@ async def run_of_call(database: Database, tenant: str, call_id: str) -> str | No
     statement = select(tool_calls.c.run_id).where(tool_calls.c.tenant == tenant, tool_calls.c.id == call_id)
     async with database.read() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def may_have_run(database: Database, tenant: str, call_id: str) -> bool:
+    """Whether an attempt of this call has an outcome nobody knows."""
+    here = and_(call_attempts.c.tenant == tenant, call_attempts.c.call_id == call_id)
+    unsure = or_(call_attempts.c.status.is_(None), call_attempts.c.status.in_(UNSURE))
+    async with database.read() as connection:
+        return (await connection.execute(select(call_attempts.c.n).where(here, unsure).limit(1))).first() is not None
 
 
 async def stranded(database: Database, *, before_ms: int, limit: int) -> list[tuple[str, int]]:

@@ -67,6 +67,7 @@ def follow(
     opened: Sequence[FreezeRow],
     ended: Sequence[FreezeRow],
     notes: Mapping[str, str],
+    held_at: int | None,
     now_ms: int,
 ) -> Decided | Refusal:
     """Bring one run in line with the freezes there are, and write down which began and which ended to cover it.
@@ -76,7 +77,9 @@ def follow(
         opened: Open freezes.
         ended: Thawed ones.
         notes: What its log says of each: `frozen`, `held` or `thawed`.
+        held_at: When it was last brought to a standstill, by its log.
     """
+    opened = not_ended(opened, notes)
     snapshot = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
     if snapshot is None or snapshot.run.run_state in TERMINAL:
         return Refusal("ended", f"Run {run_id} is over.")
@@ -91,7 +94,7 @@ def follow(
         halts.hold(draft, over, tool=tools[0] if tools else None)
         told = over
     elif halts.is_held(draft) and not over:
-        halts.let_go(draft, max(thawed, key=_thawed_at, default=None), now_ms=now_ms)
+        halts.let_go(draft, max(thawed, key=_thawed_at, default=None), held_at=held_at, now_ms=now_ms)
     elif halts.is_held(draft) and snapshot.run.blocked_detail != sentence(over[0]):
         draft.run |= {"blocked_detail": sentence(over[0])}
     fresh = [each for each in over if each not in told and notes.get(each.id) not in ("frozen", "held")]
@@ -102,6 +105,11 @@ def follow(
     if not (told or fresh or thawed or draft.run):
         return Refusal("already", f"Run {run_id} is as it should be.")
     return Decided((draft.seal(now_ms=now_ms),), "followed")
+
+
+def not_ended(opened: Sequence[FreezeRow], notes: Mapping[str, str]) -> list[FreezeRow]:
+    """Without those the run's log says are thawed: a freeze never opens again, so whoever read them was too early."""
+    return [each for each in opened if notes.get(each.id) != "thawed"]
 
 
 def standing(opened: Sequence[FreezeRow], snapshot: Snapshot, notes: Mapping[str, str]) -> tuple[FreezeRow, ...]:

@@ -16,9 +16,6 @@ from core.record.states import TERMINAL, CallStatus, RunState
 from core.runs import asks
 from core.runs.draft import Draft
 
-UNSURE = frozenset({None, "lost", "unknown"})
-"""How attempts ended of which something may be left: under way, cut off, or nobody knows."""
-
 
 def kill(
     runs: Sequence[Snapshot], *, run_id: str, by: Principal, reason: str, now_ms: int, policy: Policy | None = None
@@ -73,18 +70,11 @@ def _tree(runs: Sequence[Snapshot], top: str) -> list[Snapshot]:
         found |= below
 
 
-def _leave_unknown(draft: Draft, call_id: str, now_ms: int) -> None:
-    """An earlier attempt of a call that was to be tried again may have had its effect: it is not as if it never ran."""
-    values = {"status": CallStatus.UNKNOWN.value, "ended_at": now_ms, "error": "an attempt of it may have run"}
-    draft.fact("call-ended", {"call": call_id, "status": CallStatus.UNKNOWN.value})
-    draft.update("tool_calls", {"id": call_id}, values)
-
-
 def _stop(snapshot: Snapshot, by: Principal, reason: str, now_ms: int) -> RunChange:
     run = snapshot.run
     draft = Draft(snapshot, Actor.of(by))
     in_flight = [call for call in snapshot.calls if call.call_status is CallStatus.STARTED]
-    unsure = {attempt.call_id for attempt in snapshot.attempts if attempt.status in UNSURE}
+    unsure = any(attempt.may_have_run for attempt in snapshot.attempts)
     draft.run |= {
         "fence": run.fence + 1,
         "killed_at": now_ms,
@@ -95,10 +85,7 @@ def _stop(snapshot: Snapshot, by: Principal, reason: str, now_ms: int) -> RunCha
     }
     why = {} if not reason else {"reason": salted(run.salt, reason)}
     draft.fact("stop-requested", {"fence": run.fence + 1, **why}, *({"call": call.id} for call in in_flight))
-    for call in snapshot.calls:
-        if call.call_status is CallStatus.INTENT and call.id in unsure:
-            _leave_unknown(draft, call.id, now_ms)
-    asks.drop_open(draft, now_ms, except_=unsure)
+    asks.drop_open(draft, now_ms)
     draft.end(RunState.CANCELED, reason or "Stopped.", now_ms=now_ms)
     # A worker of the version before has not said where it is when it claimed the run.
     holder = (run.holder_host or run.workspace_host) if run.lease_owner is not None else None

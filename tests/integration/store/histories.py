@@ -2,7 +2,8 @@
 
 `done` completed a call that left a file, and a gated one that people approved on what they had seen. `stopped` was
 stopped in the middle of a call whose result came late. `waiting` waits for approval, `blocked` for a person who looks,
-`frozen` was frozen while it waited and `thawed` is free again, and `going` is at work.
+`frozen` was frozen while it waited and `thawed` is free again, `cut` was frozen after its worker was cut off in the
+middle of a call, and `going` is at work.
 """
 
 import hashlib
@@ -66,6 +67,7 @@ class History:
         await self.waiting()
         await self.blocked()
         await self.frozen()
+        await self.cut()
         await self.going()
         async with self.database.begin() as connection:
             # These tests may take minutes, and nobody renews what a worker holds.
@@ -182,6 +184,15 @@ class History:
                 bell = SilentDoorbell()
                 await freezing.thaw(self.database, bell, TENANT, what, by=OPERATOR, reason="", now_ms=self.now_ms)
                 assert 1 == await freezing.spread(self.database, bell, now_ms=self.now_ms)
+
+    async def cut(self) -> None:
+        run = await self.turn(await self.claimed("cut"), act("push"), recovery="idempotent")
+        await landed(self.database, steps.release(run, self.by(run), due_at=self.now_ms))
+        (run,) = await claimed_by(self.database, "w-cut", run.run.id, clock=self.clock)
+        what, ids = Frozen(Scope.RUN, run.run.id), Ids(self.clock)
+        done = await freezing.freeze(self.database, TENANT, what, by=OPERATOR, reason="", ids=ids, now_ms=self.now_ms)
+        assert not isinstance(done, Refusal)
+        await landed(self.database, steps.stand_still(run, [done.freeze], tool=run.calls[0].tool, stamp=self.by(run)))
 
     async def going(self) -> None:
         await self.turn(await self.claimed("going"), act("work"))
