@@ -91,6 +91,20 @@ async def released(rng: random.Random, *sides: Side) -> list[Any]:
     return [await tasks[n] for n in range(len(sides))]
 
 
+class Pause:
+    """How long one side waits before it goes: longer each time it was first, shorter each time it was not."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._most_s = 0.02
+
+    def next(self) -> float:
+        return self._rng.uniform(0, self._most_s)
+
+    def was_first(self, first: bool) -> None:
+        self._most_s = min(1.0, self._most_s * 1.3) if first else max(0.002, self._most_s / 1.3)
+
+
 def either(rng: random.Random, *databases: Database) -> list[Database]:
     """The ways into the database, in any order: a warm connection must not win every race."""
     return rng.sample(databases, len(databases))
@@ -227,10 +241,11 @@ async def test_a_start_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.R
     rig.tool("work", succeed)
     await rig.start()
     seen: Counter[str] = Counter()
+    pause = Pause(rng)
     for _ in rounds(seen):
         await renewed(rig)
         run_id = await rig.ask(step("work", "work"))
-        pause_s = rng.uniform(0, 0.008)
+        pause_s = pause.next()
 
         async def freeze(run_id: str = run_id, pause_s: float = pause_s) -> int:
             await asyncio.sleep(pause_s)
@@ -243,6 +258,7 @@ async def test_a_start_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.R
         expected = ("completed", 1) if started else ("blocked", 0)
         assert expected == (shown.state, len(shown.actions))
         seen["started" if started else "frozen"] += 1
+        pause.was_first(not started)
         await thawed(rig, f"run:{run_id}")
         assert "completed" == (await rig.drive(run_id)).state
     assert {"started", "frozen"} == set(seen), seen
@@ -250,11 +266,12 @@ async def test_a_start_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.R
 
 async def test_the_start_of_what_was_approved_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
     seen: Counter[str] = Counter()
+    pause = Pause(rng)
     for _ in rounds(seen):
         run_id = await waiting(rig)
         ask = await asked(rig, run_id)
         assert isinstance(await voter(rig, rig.database, ask, BEN)(), Decided)
-        pause_s = rng.uniform(0, 0.02)
+        pause_s = pause.next()
 
         async def freeze(run_id: str = run_id, pause_s: float = pause_s) -> int:
             await asyncio.sleep(pause_s)
@@ -267,6 +284,7 @@ async def test_the_start_of_what_was_approved_and_a_freeze(rig: Rig, elsewhere: 
         expected = ("completed", "consumed", 1) if started else ("blocked", "approved", 0)
         assert expected == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
         seen["started" if started else "frozen"] += 1
+        pause.was_first(not started)
         await thawed(rig, "tool:push")
         shown = await rig.drive(run_id)
         assert ("completed", 1) == (shown.state, shown.actions[0].attempts)
@@ -276,11 +294,12 @@ async def test_the_start_of_what_was_approved_and_a_freeze(rig: Rig, elsewhere: 
 async def test_an_approval_and_a_freeze(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
     """However they come, what was approved waits, and starts once when it is thawed."""
     seen: Counter[str] = Counter()
+    pause = Pause(rng)
     for _ in rounds(seen):
         run_id = await waiting(rig)
         ask = await asked(rig, run_id)
         one, other = either(rng, rig.database, elsewhere)
-        pause_s = rng.uniform(0, 0.03)
+        pause_s = pause.next()
 
         async def approve(one: Database = one, ask: Any = ask, pause_s: float = pause_s) -> Any:
             await asyncio.sleep(pause_s)
@@ -291,6 +310,7 @@ async def test_an_approval_and_a_freeze(rig: Rig, elsewhere: Database, rng: rand
         shown = await rig.drive(run_id)
         assert ("blocked", 0) == (shown.state, shown.actions[0].attempts)
         seen["approve" if isinstance(yes, Decided) else "freeze"] += 1
+        pause.was_first(isinstance(yes, Decided))
         await thawed(rig, "tool:push")
         if isinstance(yes, Refusal):
             assert isinstance(await voter(rig, one, ask, BEN)(), Decided)
