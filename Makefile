@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # Arguments for pytest, for example: make test ARGS="-k kill tests/unit"
 ARGS ?=
 # Test processes side by side, each with its own Redis and PostgreSQL; 0 = all in this one. On two cores the tests that
-# start whole processes would only take time from each other.
+# start whole processes would only take time from each other. Files go in their order, those with whole processes first.
 JOBS ?= 0
 
 VENV := .venv
@@ -38,7 +38,7 @@ up: $(VENV)/.run $(TOOLS)/.stamp  ## start Banksman with its playground; Ctrl-C 
 	@exec $(BIN)/banksman up
 
 test: $(VENV)/.dev $(TOOLS)/.stamp  ## the whole suite (ARGS="…" goes to pytest; JOBS=4 runs four at a time)
-	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import rules, house rules, docs
 	@$(BIN)/python .make/check.py
