@@ -146,10 +146,13 @@ def end_call(call: CallLabel, *, within_s: float = 5.0) -> int:
         tree = [process for process in left if not is_supervisor(process)]
         for process in tree:
             stop_groups_of(process.pid, call)
-        for process in sorted(tree or (left if waited_s > 1 else ()), key=_is_first_of_its_namespace, reverse=True):
-            if send(process, signal.SIGKILL):
-                ended.add(process)
-        if not tree or all(process not in ended for process in tree):
+        targets = tree or (list(left) if waited_s > 1 else [])
+        signaled = [
+            send(each, signal.SIGKILL) for each in sorted(targets, key=_is_first_of_its_namespace, reverse=True)
+        ]
+        # Those the kernel ended along with another one (a cgroup, a namespace) were ended too.
+        ended.update(targets)
+        if not tree or not any(signaled):
             # None of them was there any more: something keeps becoming another process.
             for process, value in _newest():
                 if value == marks.mark(call) and send(process, signal.SIGKILL):

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from bot.http import PATHS
 from bot.surface import COMMAND
-from core.config.settings import DEFAULT_HTTP_HOST, DEFAULT_HTTP_PORT
+from core.config.settings import DEFAULT_HTTP_PORT, LOOPBACK
 from tests.docs.check import ROOT
 from tests.docs.fences import fences
 
@@ -42,5 +42,5 @@ def test_the_changes_to_the_manifest_fit_it_and_name_our_paths() -> None:
 def test_the_proxy_of_the_guide_passes_on_to_where_the_bot_listens() -> None:
     guide = (ROOT / "docs/guides/slack.md").read_text()
 
-    assert f"proxy_pass http://{DEFAULT_HTTP_HOST}:{DEFAULT_HTTP_PORT};" in guide
-    assert f"{DEFAULT_HTTP_PORT} of {DEFAULT_HTTP_HOST}" in guide
+    assert f"proxy_pass http://{LOOPBACK}:{DEFAULT_HTTP_PORT};" in guide
+    assert f"{DEFAULT_HTTP_PORT} of {LOOPBACK}" in guide
