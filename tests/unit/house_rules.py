@@ -16,13 +16,15 @@ MAX_MEDIAN_LINES = 200
 LINE_LIMITED = {".py", ".js", ".css", ".html", ".yml", ".toml", ".sh", ".mako"}
 VAGUE_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "common.py", "misc.py"}
 
-# Names apart from their endings, or this file would break its own rule.
-_REGISTRY_NAMES = {
-    "com": ("npmjs", "yarnpkg"),
-    "io": ("crates",),
-    "org": ("pypi", "pythonhosted", "npmjs", "anaconda", "rubygems", "deb.debian", "security.debian", "proxy.golang"),
-}
-_REGISTRIES = [f"{name}.{ending}" for ending, names in _REGISTRY_NAMES.items() for name in names]
+# Spelled from the end, or this file would break its own rule.
+_REGISTRIES = [
+    backwards[::-1]
+    for backwards in (
+        *("moc.sjmpn", "moc.gkpnray", "oi.setarc", "gro.ipyp", "gro.detsohnohtyp"),
+        *("gro.sjmpn", "gro.adnocana", "gro.smegybur", "gro.naibed.bed", "gro.naibed.ytiruces"),
+        *("gro.gnalog.yxorp",),
+    )
+]
 _REGISTRY = re.compile("|".join(re.escape(host) for host in _REGISTRIES), re.IGNORECASE)
 _MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work/\w|root/\w|root/\.\w|home/\w+/|Users/\w+/|var/folders/)")
 
