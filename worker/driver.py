@@ -283,9 +283,7 @@ class Driver:
             found = await self._end_leftovers(run_id, below=below)
             station = self._station
             total, reporter = ended + found.ended, f"worker:{station.worker}"
-            # Without a fence something may start after this look: then nothing is proved.
-            remaining = found.remaining if found.fenced else max(1, found.remaining)
-            report = HostReport(station.host, station.boot_id, total, remaining, reporter)
+            report = HostReport(station.host, station.boot_id, total, found.unproved, reporter)
             decide = partial(confirm, run_id=run_id, report=report, now_ms=self._clock.wall_ms())
             answer = await self._station.database.journal.command(tenant, Target(run_id=run_id), decide)
             if not isinstance(answer, Decided):

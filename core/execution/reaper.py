@@ -33,7 +33,12 @@ class Ended:
     remaining: int
     """Processes that are still alive all the same."""
     fenced: bool = True
-    """Whether this host keeps more of them from starting; if not, nothing is proved."""
+    """Whether this host keeps more of them from starting."""
+
+    @property
+    def unproved(self) -> int:
+        """Processes to report as alive: without a fence something may start after the look, so nothing is proved."""
+        return self.remaining if self.fenced else max(1, self.remaining)
 
 
 def end_run(run_id: str, *, below: int, fences: Path) -> Ended:

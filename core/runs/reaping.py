@@ -111,9 +111,7 @@ class Reaper:
     async def _report(self, tenant: str, run_id: str, found: Ended) -> str | None:
         ended = self._unreported.get(run_id, 0) + found.ended
         self._unreported[run_id] = ended
-        # Without a fence something may start after this look: then nothing is proved.
-        remaining = found.remaining if found.fenced else max(1, found.remaining)
-        report = HostReport(self.host, self.boot_id, ended, remaining, f"{self.name}:{self.host}")
+        report = HostReport(self.host, self.boot_id, ended, found.unproved, f"{self.name}:{self.host}")
         decide = partial(confirm, run_id=run_id, report=report, now_ms=self.clock.wall_ms())
         answer = await self.database.journal.command(tenant, Target(run_id=run_id), decide)
         # Whoever spoke first: what there was to say about these processes is said.
