@@ -16,6 +16,7 @@ from bot.desk import Desk
 from bot.slack_errors import SlackError
 from core.artifacts import display_name, sniff_media_type
 from core.config.people import NotRecognised
+from core.crashpoints import crashpoint
 from core.errors import TerminalError
 from core.record.changes import Landed
 from core.record.rows import ArtifactRow, Snapshot
@@ -68,6 +69,7 @@ async def load(desk: Desk, run_id: str) -> bool:
     )
     if not isinstance(await desk.database.journal.commit(change), Landed):
         return False
+    crashpoint("CP04")
     await desk.doorbell.ring(run_id, change.run["wake"])
     return True
 

@@ -19,6 +19,7 @@ from bot.office import Office
 from core.actions.approvals import why_not
 from core.actions.shown import MAX_INLINE
 from core.config.people import NotRecognised
+from core.crashpoints import crashpoint
 from core.errors import BanksmanError
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
@@ -201,6 +202,7 @@ async def _carried_out(office: Office, target: Target, command: Decide) -> Messa
     done = await desk.database.journal.command(desk.tenant, target, command)
     if isinstance(done, Refusal):
         return sentence(done.text)
+    crashpoint("CP12")
     office.wake_delivery.set()
     _ring(office, done)
     return sentence(done.text)

@@ -13,6 +13,7 @@ from bot.messages import mentions
 from bot.office import Office
 from core import metrics
 from core.config.people import NotRecognised
+from core.crashpoints import crashpoint
 from core.record.changes import Decided, Refusal
 from core.record.states import TERMINAL
 from core.runs.commands.kill import kill
@@ -41,6 +42,7 @@ async def stop_run(
         case Refusal() as refusal:
             return sentence(refusal.text)
         case Decided():
+            crashpoint("CP22")
             metrics.STOPS_ASKED.labels(surface).inc()
             office.wake_delivery.set()
             office.later(desk.doorbell.announce("stop", run_id))

@@ -14,6 +14,7 @@ from functools import partial
 
 from core import metrics
 from core.clock import Clock
+from core.crashpoints import crashpoint
 from core.execution.reaper import Ended, end_run
 from core.queue import Doorbell
 from core.record.changes import Decided
@@ -79,6 +80,7 @@ class Driver:
 
     async def on_ring(self, run_id: str, _wake: int) -> None:
         """Look at a run now; returns when there is nothing left to do for it here."""
+        crashpoint("CP05")
         asked = False
         while not asked:
             await self._room.wait()

@@ -57,7 +57,7 @@ async def take(office: Office, kind: str, key: str, body: Mapping[str, Any], *, 
         said = [Said(not_recorded(), body.get("thread_ts"))]
         office.later(answer(not_recorded()) if answer is not None else _tell(office, body, said))
         return
-    crashpoint("CP11")
+    crashpoint("CP11", kind)
     if new:
         begin(office, inbox.InboxRow(key, kind, body, now_ms), answer=answer)
 
@@ -81,6 +81,7 @@ async def catch_up(office: Office) -> None:
 
 
 async def _carry_out(office: Office, row: inbox.InboxRow, answer: Answer | None) -> None:
+    crashpoint("CP03", row.kind)
     desk = office.desk
     record = desk.database.journal.record
     try:

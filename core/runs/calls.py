@@ -111,9 +111,9 @@ async def perform(snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyn
         attempt=call.attempts,
     )
     try:
-        crashpoint("CP13")
+        crashpoint("CP13", call.recovery)
         result = await _attempt(call, declared, context, bench)
-        crashpoint("CP15")
+        crashpoint("CP15", call.recovery)
         end = await _end(snapshot, result, bench)
         return Attempted(end, result.retry_after_s, result.processes_ended)
     finally:

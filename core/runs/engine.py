@@ -96,6 +96,7 @@ class Slice:
             pass
         await self._leave()
         if self._run.run_state in TERMINAL:
+            crashpoint("CP21")
             await self._station.workspaces.remove(self._run.tenant, self._run.id)
         return self._snapshot
 
@@ -146,6 +147,9 @@ class Slice:
         if self._kill.is_set() or not self._station.holds_lease():
             # Looking around may have taken long.
             return False
+        ended = None if self._result is None else self._result[0].recovery
+        if ended is not None:
+            crashpoint("CP17", ended)
         answer = await self._station.database.journal.commit(change)
         if answer == Refused("frozen"):
             halt = await self._halted(change)
@@ -163,6 +167,10 @@ class Slice:
                 self._kill.set()
                 return False
         self._snapshot, self._result = self._snapshot.folded(change), None
+        if ended is not None:
+            crashpoint("CP19", ended)
+        if self._run.run_state is RunState.WAITING_FOR_APPROVAL:
+            crashpoint("CP09")
         call = _open_call(self._snapshot)
         if call is not None and call.call_status is CallStatus.STARTED and self._run.lease_owner is not None:
             self._result = call, await self._perform(call)
@@ -350,10 +358,12 @@ class Slice:
             return steps.give_up(snapshot, limit, stamp)
         if self._planner is None:
             return steps.give_up(snapshot, "The text of its playbook cannot be planned with here.", stamp)
+        crashpoint("CP07")
         try:
             turn = self._planner.decide(steps.request(snapshot, self._document))
         except TerminalError as error:
             return steps.give_up(snapshot, error.user_text, stamp)
+        crashpoint("CP08")
         bench = self._station.bench
         call_id = bench.ids.call()
         proposed = None

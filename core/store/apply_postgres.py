@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
 from core.record.rows import Snapshot
 from core.store.batch_sql import batch_document, batch_statement
@@ -187,7 +188,9 @@ class PostgresLane:
         for attempt in range(_RETRIES):
             try:
                 async with self._pool.acquire() as connection:
-                    return await work(connection)
+                    done = await work(connection)
+                crashpoint("CP18")
+                return done
             except _SERIALIZATION:
                 if attempt == _RETRIES - 1:
                     raise

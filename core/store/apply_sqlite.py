@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
 from core.record.freezes import FreezeRow, covers
 from core.record.rows import RunRow, Snapshot
@@ -40,7 +41,9 @@ class _Writer:
             self._open = connect(self._database), Turnstile(self._database)
         connection, turnstile = self._open
         with turnstile.writing(connection):
-            return work(connection)
+            done = work(connection)
+        crashpoint("CP18")
+        return done
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._pool, self._close)

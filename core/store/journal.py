@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core import metrics
-from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Refusal, Refused, RunChange, Update
 from core.record.rows import Snapshot
 from core.store import tally
@@ -163,7 +162,6 @@ class Journal:
         return batch
 
     async def _commit_batch(self, batch: list[_Waiting]) -> None:
-        crashpoint("CP17")
         began_s = time.monotonic()
         try:
             answers = await self.lane.apply([waiting.change for waiting in batch])
@@ -173,7 +171,6 @@ class Journal:
         except Exception as error:
             await self._one_by_one(batch, error)
             return
-        crashpoint("CP19")
         self.commits += 1
         metrics.BATCHES.observe(len(batch))
         metrics.BATCH_S.observe(time.monotonic() - began_s)
