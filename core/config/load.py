@@ -25,6 +25,7 @@ from core.config.models import (
     SecretReference,
     ToolWord,
 )
+from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
 from core.nearest import did_you_mean
@@ -73,6 +74,11 @@ class Config:
     def tool(self, name: str) -> ToolWord:
         """The operator's word on a tool; one that is not listed has no tier and is `opaque`."""
         return self.tools.get(name, _UNLISTED)
+
+    @property
+    def uses(self) -> Mapping[str, str]:
+        """The operator's own tools, and the one that comes with Banksman behind each."""
+        return {name: word.uses for name, word in self.tools.items() if word.uses is not None}
 
     @cached_property
     def policy_text(self) -> str:
@@ -123,6 +129,7 @@ def _config(path: Path, document: Document) -> Config:
     if content is not None:
         problems += _unknown_agents(document, content, playbooks)
         problems += policy_problems(document, content)
+        problems += own_tool_problems(document, content)
     if problems or content is None:
         raise ConfigProblems(problems)
     plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}

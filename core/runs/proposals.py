@@ -49,7 +49,7 @@ class Proposed:
 def proposal(run: RunRow, tool: DeclaredTool, args: Mapping[str, Any]) -> Proposal:
     """What policy decides about."""
     name, environment = tool.tool.name, tool.reach.environment
-    return Proposal(name, tool.tier, tool.recovery, run.agent, environment, args)
+    return Proposal(name, tool.tier, tool.recovery, run.agent, environment, args, tool.uses)
 
 
 def envelope(snapshot: Snapshot, proposed: Proposed, *, ordinal: int, nonce: str, policy: str, now_ms: int) -> Envelope:
