@@ -7,6 +7,7 @@ import pytest
 from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME
 from core.config.load import Config, parse_config
 from core.config.problems import ConfigProblems
+from core.record.rows import MACHINES
 from core.tools.ask import TOOL as ASK
 from core.tools.base import Probing
 from core.tools.catalogue import all_tools, standard_tools, tool_names
@@ -104,3 +105,9 @@ def test_what_the_file_knows_of_the_tools_is_true() -> None:
 
 def test_a_changed_probe_is_a_changed_policy() -> None:
     assert read(PAY).policy_digest != read(PAY.replace("settle: 3s", "settle: 4s")).policy_digest
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_nobody_is_named_like_what_no_person_found_out(name: str) -> None:
+    with pytest.raises(ConfigProblems, match="another name"):
+        read(f"principals:\n  {name}: {{}}\n")
