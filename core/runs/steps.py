@@ -176,11 +176,9 @@ def start_again(snapshot: Snapshot, call: CallRow, *, why: str, stamp: Stamp) ->
         draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": why})
     draft.run |= _where(snapshot, stamp)
     _attempt(draft, call, call.attempts + 1, stamp)
-    draft.update(
-        "tool_calls",
-        {"id": call.id},
-        {"status": CallStatus.STARTED.value, "attempts": call.attempts + 1, "start_fence": snapshot.run.fence},
-    )
+    started = {"status": CallStatus.STARTED.value, "attempts": call.attempts + 1, "start_fence": snapshot.run.fence}
+    # A request of this attempt may still land when one of the first no longer can.
+    draft.update("tool_calls", {"id": call.id}, started | {"started_at": stamp.now_ms})
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 

@@ -34,7 +34,7 @@ def payments() -> Iterator[Service]:
         service.close()
 
 
-async def paying(rig: Rig, service: Payments) -> str:
+async def paying(rig: Rig, service: Payments, *, settle: str = "100ms") -> str:
     """A run whose payment is approved and has not been made yet, with real tools and a real child to send it."""
     config = parse_config(
         f"""\
@@ -45,7 +45,7 @@ tools:
     recovery: reconcilable
     timeout: 2s
     network: ["{service.place}"]
-    probe: {{url: "http://{service.place}/by-key/{{key}}", settle: 100ms}}
+    probe: {{url: "http://{service.place}/by-key/{{key}}", settle: {settle}}}
 """.encode(),
         path=Path("banksman.yml"),
     )
@@ -61,8 +61,10 @@ tools:
 
 
 async def to_its_end(rig: Rig, run_id: str) -> Any:
-    async with asyncio.timeout(25):
-        while (shown := await rig.drive(run_id)).state not in OVER:  # noqa: ASYNC110  # its due time passes by itself
+    assert rig.lease is not None and rig.driver is not None
+    async with asyncio.timeout(40):
+        while (shown := await rig.drive(run_id)).state not in OVER:
+            await rig.lease.renew(rig.driver.driving)
             await asyncio.sleep(0.1)
     return shown
 
@@ -97,6 +99,21 @@ async def test_a_probe_that_cannot_tell_leaves_it_to_a_person(rig: Rig, payments
     assert ("blocked", "ambiguous-effect") == (shown.state, shown.blocked_reason), shown.outcome
     assert "403" in str(shown.blocked_detail)
     assert 1 == len(service.asked)
+
+
+async def test_what_did_not_happen_is_sent_again_only_once_the_last_attempt_can_land_no_more(
+    rig: Rig, payments: Service
+) -> None:
+    service = payments(lost=2)
+    run_id = await paying(rig, service, settle="2s")
+
+    shown = await to_its_end(rig, run_id)
+
+    first, second, third = service.asked_at_s
+    settled_s = 2.0 + 2.0
+    assert ("completed", 1) == (shown.state, len(service.paid))
+    # The clock of a call starts with its commit, a little before the other side hears of it.
+    assert second - first > settled_s - 1 and third - second > settled_s - 1
 
 
 async def test_a_probe_that_is_busy_is_asked_again(rig: Rig, payments: Service) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +23,8 @@ class Payments:
         """Every payment: its key, and what was asked."""
         self.asked: list[str] = []
         """The keys of all requests to pay."""
+        self.asked_at_s: list[float] = []
+        """When each of them came, by the monotonic clock."""
         self.looked: list[str] = []
         """The paths that were looked at."""
         self.looks: list[int] = []
@@ -44,6 +47,7 @@ class Payments:
                 key = self.headers["Idempotency-Key"]
                 order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 service.asked.append(key)
+                service.asked_at_s.append(time.monotonic())
                 lost = service.lost > 0
                 service.lost -= lost
                 if key not in dict(service.paid) and (not lost or service.carried_out):
