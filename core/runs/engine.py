@@ -23,7 +23,7 @@ from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import asks, preparing, steps
-from core.runs.calls import Attempted, Bench, not_started, perform, probed, settle_ms, with_retry
+from core.runs.calls import Attempted, Bench, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.proposals import Proposed, key_valid_until
@@ -330,7 +330,7 @@ class Slice:
         except BanksmanError as error:
             end = CallEnd("unknown", {}, error=error.user_text, resolved_by="recovery")
             return steps.end_call(snapshot, call, end, stamp)
-        answer = await probed(snapshot, call, workspace, self._kill, station.bench)
+        answer = await looked_for(snapshot, call, workspace, self._kill, station.bench)
         stamp = self._stamp()
         settled_ms = (call.started_at or 0) + settle_ms(call, station.bench)
         match answer.found:

@@ -166,10 +166,11 @@ def _stop(found: Snapshot, traces: Traces) -> StopView:
 
 
 def _was_cut_off(call: CallRow, killed_at: int) -> bool:
-    """Whether a stop came while this call was under way."""
+    """Whether a stop came while this call was under way; somebody may have found out since how it ended."""
     if call.call_status is CallStatus.STARTED:
         return True
-    return call.call_status is CallStatus.UNKNOWN and call.ended_at is not None and call.ended_at >= killed_at
+    in_doubt = call.call_status is CallStatus.UNKNOWN or call.resolved_by is not None
+    return in_doubt and call.ended_at is not None and call.ended_at >= killed_at
 
 
 def _event(row: Any) -> EventView:

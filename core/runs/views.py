@@ -56,7 +56,7 @@ class CutOff:
     late: str | None
     """How it ended by its own word, if that came after the stop: kept, never used."""
     resolved_by: str | None
-    """Who found out what became of it."""
+    """Who looked for what became of it: somebody by name, or `probe`; with `unknown`, looking did not tell."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,13 @@ class RunView:
                 "unconfirmed_hosts": list(self.stop.unconfirmed_hosts),
                 "restarted_hosts": list(self.stop.restarted_hosts),
                 "calls": [
-                    {"action_id": c.action_id, "tool": c.tool, "status": c.status.value, "late_result": c.late}
+                    {
+                        "action_id": c.action_id,
+                        "tool": c.tool,
+                        "status": c.status.value,
+                        "late_result": c.late,
+                        "resolved_by": c.resolved_by,
+                    }
                     for c in self.stop.calls
                 ],
             },

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.record.rows import UNSURE, ArtifactRow, RunRow, Snapshot, StopReportRow
-from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
+from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, CallStatus, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
 from core.store.tables import (
@@ -230,6 +230,24 @@ async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
         OpenStop(row.tenant, row.id, row.killed_fence, frozenset(workers.get((row.tenant, row.id), ())))
         for row in found
     ]
+
+
+async def cut_off_by_stops(database: Database, *, since_ms: int, limit: int) -> list[tuple[str, str, str]]:
+    """`(tenant, run id, call id)` of calls that can be looked for and whose end nobody knows, of runs whose stop is
+    proved; the run has changed since then.
+    """
+    same_run = and_(tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id)
+    statement = (
+        select(runs.c.tenant, runs.c.id, tool_calls.c.id)
+        .join(tool_calls, same_run)
+        .where(runs.c.updated_at >= since_ms, runs.c.killed_at.is_not(None), runs.c.stop_confirmed_at.is_not(None))
+        .where(tool_calls.c.status == str(CallStatus.UNKNOWN), tool_calls.c.recovery == "reconcilable")
+        .where(tool_calls.c.resolved_by.is_(None))
+        .order_by(runs.c.killed_at, tool_calls.c.position)
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [(row[0], row[1], row[2]) for row in await connection.execute(statement)]
 
 
 async def killed_among(database: Database, run_ids: Sequence[str]) -> list[str]:

@@ -109,7 +109,13 @@ def test_a_confirmed_stop_says_what_was_ended() -> None:
         ({}, "ended before it was done; it worked inside the run's own workspace"),
         ({"tier": "compensable"}, "ended before it was done; whether it had an effect outside is not known"),
         ({"late": "succeeded"}, "it answered after the stop (succeeded); kept, and not used"),
-        ({"resolved_by": "olu", "status": CallStatus.FAILED}, "looked up afterwards: failed"),
+        ({"resolved_by": "olu", "status": CallStatus.FAILED}, "it did not happen, says olu"),
+        ({"resolved_by": "probe", "status": CallStatus.SUCCEEDED}, "it happened (its probe was asked after the stop)"),
+        ({"resolved_by": "probe"}, "whether it happened could not be found out (its probe was asked after the stop)"),
+        (
+            {"resolved_by": "olu", "status": CallStatus.SUCCEEDED, "late": "succeeded"},
+            "it happened, says olu; it answered after the stop (succeeded), which is not used",
+        ),
     ],
 )
 def test_what_became_of_a_call_in_flight_is_said(cut: dict[str, Any], said: str) -> None:
