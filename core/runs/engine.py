@@ -24,6 +24,7 @@ from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import asks, preparing, steps
 from core.runs.calls import Attempted, Bench, looked_for, not_started, perform, settle_ms, with_retry
+from core.runs.collecting import keep
 from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.proposals import Proposed, key_valid_until
@@ -109,6 +110,7 @@ class Slice:
                 case Landed():
                     assert change is not None
                     self._snapshot, self._result = self._snapshot.folded(change), None
+                    await keep(self._station.bench.objects, change)
                     return
                 case Refused("stale") if await self._read_again():
                     continue
@@ -167,6 +169,7 @@ class Slice:
                 self._kill.set()
                 return False
         self._snapshot, self._result = self._snapshot.folded(change), None
+        await keep(self._station.bench.objects, change)
         if ended is not None:
             crashpoint("CP19", ended)
         if self._run.run_state is RunState.WAITING_FOR_APPROVAL:
