@@ -28,7 +28,7 @@ from core.runs.collecting import keep
 from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.proposals import Proposed, key_valid_until
-from core.runs.recovery import recover
+from core.runs.recovery import proves_little, recover, still_in_doubt
 from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd, Stamp
 from core.runs.workspaces import Workspaces
@@ -252,14 +252,14 @@ class Slice:
         end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
         return steps.end_call(snapshot, call, end, stamp)
 
-    async def _may_have_run(self, call: CallRow) -> bool:
-        """Whether a call that is due again had an attempt nobody knows the outcome of.
+    async def _may_have_run(self, call: CallRow, *, before: int | None = None) -> bool:
+        """Whether a call had an attempt (before that one) nobody knows the outcome of.
 
         Its row alone does not say. Where a probe has looked, or there is no effect to speak of, it does not matter.
         """
         if call.recovery != "idempotent":
             return False
-        return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id)
+        return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id, before=before)
 
     def _again(
         self,
@@ -440,6 +440,8 @@ class Slice:
         now_ms, boot_ms = clock.wall_ms(), clock.boot_ms()
         end = with_retry(call, attempted, bench=self._station.bench, now_ms=now_ms, boot_ms=boot_ms)
         metrics.attempt_ended(call.tool, end.status, took_s, again=end.retry_in_ms is not None)
+        if proves_little(call, end) and await self._may_have_run(call, before=call.attempts):
+            return still_in_doubt(end)
         return end
 
     async def _read_again(self) -> bool:

@@ -153,9 +153,11 @@ async def run_of_call(database: Database, tenant: str, call_id: str) -> str | No
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
-async def may_have_run(database: Database, tenant: str, call_id: str) -> bool:
-    """Whether an attempt of this call has an outcome nobody knows."""
+async def may_have_run(database: Database, tenant: str, call_id: str, *, before: int | None = None) -> bool:
+    """Whether an attempt of this call (one before that number) has an outcome nobody knows."""
     here = and_(call_attempts.c.tenant == tenant, call_attempts.c.call_id == call_id)
+    if before is not None:
+        here = and_(here, call_attempts.c.n < before)
     unsure = or_(call_attempts.c.status.is_(None), call_attempts.c.status.in_(UNSURE))
     async with database.read() as connection:
         return (await connection.execute(select(call_attempts.c.n).where(here, unsure).limit(1))).first() is not None
