@@ -46,7 +46,7 @@ from core.secrets import SystemSecrets
 from core.store import schema
 from core.store.documents import Documents
 from core.store.session import Database
-from core.tools.catalogue import standard_tools
+from core.tools.catalogue import standard_tools, with_undoing
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
 from worker.neighbours import ReaperKeeper
@@ -216,7 +216,7 @@ def rulebook(config: Config) -> Rulebook:
 
 def toolbox(config: Config) -> Toolbox:
     """Every tool there is, with the operator's word on it."""
-    registry = Registry(standard_tools(config.limits.artifact_bytes))
+    registry = Registry(with_undoing(standard_tools(config.limits.artifact_bytes)))
     declared = {}
     for name in registry.names():
         tool, word = registry.get(name), config.tool(name)

@@ -16,7 +16,7 @@ from core.config.load import Config
 from core.config.people import doubtful_people
 from core.nearest import did_you_mean
 from core.planners.definition import Playbook
-from core.tools.catalogue import tool_names
+from core.tools.catalogue import call_names, tool_names
 
 _METHODS = ("GET", "POST")
 """One that only reads, one that does not: what the effective tier of a call may depend on."""
@@ -45,7 +45,7 @@ def doubts(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str]:
 
 def _calls(config: Config) -> Iterator[Proposal]:
     """Every call there can be, but for its arguments."""
-    for tool, agent, method in product(sorted({*tool_names(), *config.tools}), config.playbooks or ("any",), _METHODS):
+    for tool, agent, method in product(sorted({*call_names(), *config.tools}), config.playbooks or ("any",), _METHODS):
         word = config.tool(tool)
         yield Proposal(tool, word.tier, word.recovery, agent, word.environment, {"method": method})
 
@@ -98,7 +98,7 @@ def _contains(wide: str, narrow: str) -> bool:
 def _nearest(rule: Rule, config: Config) -> str:
     """Which of its names there is none of."""
     known = (
-        (rule.tools, sorted({*tool_names(), *config.tools}), "tool", "Tools"),
+        (rule.tools, sorted({*call_names(), *config.tools}), "tool", "Tools"),
         (rule.agents, list(config.playbooks), "playbook", "Playbooks"),
         (
             rule.environments,

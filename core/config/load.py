@@ -29,6 +29,9 @@ from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
 from core.nearest import did_you_mean
 
+UNDO = ".undo"
+"""How the name of what takes a tool's effect back ends."""
+
 _UNLISTED = ToolWord()
 
 
@@ -71,8 +74,11 @@ class Config:
     """Every file it was read from."""
 
     def tool(self, name: str) -> ToolWord:
-        """The operator's word on a tool; one that is not listed has no tier and is `opaque`."""
-        return self.tools.get(name, _UNLISTED)
+        """The operator's word on a tool; one that is not listed has no tier and is `opaque`.
+
+        What takes a tool's effect back (`git_push.undo`) has that tool's word, unless it is listed itself.
+        """
+        return self.tools.get(name) or self.tools.get(name.removesuffix(UNDO), _UNLISTED)
 
     @cached_property
     def policy_text(self) -> str:

@@ -1,8 +1,10 @@
 """The tools that come with Banksman. A tool of your own is added here, and classified in banksman.yml."""
 
+from collections.abc import Iterable, Mapping
+
 from core.tools.artifact import Artifact
 from core.tools.ask import Ask
-from core.tools.base import Tool
+from core.tools.base import Tool, Undoing
 from core.tools.files import DeleteFile, ListFiles, ReadFile, WriteFile
 from core.tools.git.push import GitPush
 from core.tools.git.read import GitRead
@@ -31,6 +33,21 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
     ]
 
 
+def with_undoing(tools: Iterable[Tool]) -> list[Tool]:
+    """These tools and, beside each that has one, what takes its effect back."""
+    return [each for tool in tools for each in ((tool, tool.undo) if isinstance(tool, Undoing) else (tool,))]
+
+
+def undoings() -> Mapping[str, Undoing]:
+    """The tools whose effects can be taken back, by name."""
+    return {tool.name: tool for tool in standard_tools(1) if isinstance(tool, Undoing)}
+
+
 def tool_names() -> list[str]:
     """The names playbooks may use."""
     return [tool.name for tool in standard_tools(1)]
+
+
+def call_names() -> list[str]:
+    """The names calls have: those of playbooks, and of what takes their effects back."""
+    return [tool.name for tool in with_undoing(standard_tools(1))]
