@@ -2,12 +2,12 @@
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
 that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
-rows of dead workers go, half-written files go. Works without Redis.
+ended rollbacks are written down, rows of dead workers go, half-written files go. Works without Redis.
 """
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from core.artifacts import ObjectStore
@@ -15,7 +15,7 @@ from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.queue import Doorbell
 from core.record.changes import Decided
-from core.runs import freezing
+from core.runs import freezing, rollbacks
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
 from core.store.lane import Target
@@ -43,6 +43,8 @@ class Swept:
     """Questions whose time ran out."""
     followed: int = 0
     """Runs that were brought in line with a freeze or its end."""
+    rolled_back: int = 0
+    """Ended rollbacks that were written down on their runs."""
 
 
 class Sweeper:
@@ -76,14 +78,17 @@ class Sweeper:
         # First, so that what stands still is parked and not merely kept from expiring by the guard.
         followed = await self._follow()
         expired = await self._expire()
+        now_ms = self._clock.wall_ms()
+        rolled = await rollbacks.close_all(self._database, self._doorbell, now_ms=now_ms, limit=_BATCH)
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp = await self._objects.sweep_temp(_TEMP_AGE_S)
-        if rung or gone or temp or expired or followed:
-            counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired, "followed": followed}
+        swept = Swept(rung, gone, temp, expired, followed, rolled)
+        counts = asdict(swept)
+        if any(counts.values()):
             log.info("swept", extra={"action": "swept", **counts})
-        return Swept(rung, gone, temp, expired, followed)
+        return swept
 
     async def _follow(self) -> int:
         """Bring runs in line with what was frozen and thawed; nothing else of a pass has to wait until that works."""
