@@ -1,6 +1,7 @@
 """The tools that come with Banksman. A tool of your own is added here, and classified in banksman.yml."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from core.tools.artifact import Artifact
 from core.tools.ask import Ask
@@ -38,6 +39,7 @@ def with_undoing(tools: Iterable[Tool]) -> list[Tool]:
     return [each for tool in tools for each in ((tool, tool.undo) if isinstance(tool, Undoing) else (tool,))]
 
 
+@cache
 def undoings() -> Mapping[str, Undoing]:
     """The tools whose effects can be taken back, by name."""
     return {tool.name: tool for tool in standard_tools(1) if isinstance(tool, Undoing)}

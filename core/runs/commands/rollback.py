@@ -53,11 +53,7 @@ def roll_back(runs: Sequence[Snapshot], *, asked: Asked, child_id: RunId, salt: 
     stays = [each.call for each in found if each.undo is None]
     child = _child(target, steps, stays, asked, child_id=child_id, salt=salt, now_ms=now_ms)
     changes = (*_noted(target, runs, steps, asked, child_id=child_id, now_ms=now_ms), child)
-    many = "1 effect" if len(steps) == 1 else f"{len(steps)} effects"
-    text = (
-        f"Run {child_id} takes back {many} of run {asked.run_id}, the last one first. Each is decided like any action, "
-        "and you asked for it, so somebody else decides."
-    )
+    text = f"Run {child_id} undoes what run {asked.run_id} did: {_so_many(len(steps))}"
     return Decided(changes, text)
 
 
@@ -113,6 +109,16 @@ def _steps(found: Sequence[Effect]) -> list[tuple[str, Effect]]:
         same = sum(1 for _, other in steps if other.call.step == effect.call.step)
         steps.append((f"undo-{effect.call.step}{f'-{same + 1}' if same else ''}", effect))
     return steps
+
+
+def _so_many(count: int) -> str:
+    match count:
+        case 0:
+            return "nothing is left of it to undo, and that will be written down."
+        case 1:
+            return "1 effect. It is asked about like any action."
+        case _:
+            return f"{count} effects, the last one first. Each is asked about like any action."
 
 
 def _named(call: CallRow) -> str:
