@@ -119,7 +119,7 @@ async def have_rolled_back(office: Office, row: InboxRow) -> Message:
     limits = Limits(desk.config.limits.steps, desk.config.limits.run_time_ms)
 
     def command(who: Principal, now_ms: int) -> Decide:
-        asked = Asked(run_id, who, "", desk.policy, limits, undoings())
+        asked = Asked(run_id, who, "", desk.policy, limits, undoings(desk.config.uses))
         return partial(roll_back, asked=asked, child_id=desk.ids.run(), salt=desk.ids.salt(), now_ms=now_ms)
 
     return await _by_person(office, row, Target(run_id=run_id), command)

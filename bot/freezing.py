@@ -39,7 +39,7 @@ async def _act(office: Office, rest: str, *, who: Principal, channel: str, thawi
             desk.database,
             desk.tenant,
             agents=desk.config.playbooks,
-            tools={*call_names(), *desk.config.tools},
+            tools={*call_names(desk.config), *desk.config.tools},
             channel_name=desk.slack.channel_name,
             thawing=thawing,
         )

@@ -103,7 +103,7 @@ async def assembled(settings: Settings, *, limits: Limits | None = None) -> Asyn
 
 def understood(config: Config) -> None:
     """Raise for a file that is read and yet cannot be used: a playbook with mistakes, or a tool nobody has."""
-    compile_playbooks(config.playbooks.values(), tools=tool_names())
+    compile_playbooks(config.playbooks.values(), tools=tool_names(config))
 
 
 def _slack_access(settings: Settings) -> tuple[str, SocketMode | HttpMode]:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from core.crashpoints import wall_shift_ms
+
 
 class Clock(Protocol):
     """Where the time comes from."""
@@ -27,7 +29,7 @@ class SystemClock:
     """The machine's own clocks."""
 
     def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 + wall_shift_ms()
 
     def boot_ms(self) -> int:
         # macOS has no CLOCK_BOOTTIME; its CLOCK_MONOTONIC counts through suspend.

@@ -1,9 +1,10 @@
 """Crash points: named places where a process can be told to die or to stand still, compiled into the shipped code.
 
 Free when not armed. `CHAOS=CP13@2` kills this process with SIGKILL the second time it passes CP13, `CP13:stop` suspends
-it there. `CHAOS=/directory` waits for orders that come while it runs: a file `CP13`, `CP13.stop` or
+it there. `CHAOS=/directory` waits for orders that come while it runs: a file `CP13`, `CP13.stop.7` or
 `CP13~opaque.kill` in `orders/` is taken, once, by the first process that passes there (`~`: only for what is about
-that); every pass is counted in `passed/`, every order carried out is noted in `fired/`. The labels are the rows of
+that; what stands behind the action tells several apart). Every pass is counted in `passed/`, every order carried out is
+noted in `fired/`, and a number in `clock` sets the wall clock wrong by so many milliseconds. The labels are the rows of
 PROTOCOL 2.8. Only the test suites arm them.
 """
 
@@ -80,17 +81,38 @@ def crashpoint(label: str, about: str = "") -> None:
         os.kill(os.getpid(), number)
 
 
+def reached(what: str) -> None:
+    """Count that something was reached which is no crash point, such as a refusal, where passes are counted."""
+    for directory in _directories:
+        _append(directory / "passed" / what, "-")
+
+
+def wall_shift_ms() -> int:
+    """By how much the wall clock is said to be wrong: what stands in `clock` where orders are waited for, else 0."""
+    for directory in _directories:
+        try:
+            return int((directory / "clock").read_text())
+        except (OSError, ValueError):
+            continue
+    return 0
+
+
 def _ordered(directory: Path, label: str, about: str) -> None:
-    """Count the pass, and carry out the order that waits for it, if any."""
+    """Count the pass, and carry out one order that waits for it, if any."""
     _append(directory / "passed" / label, about or "-")
-    for name in (label, f"{label}~{about}"):
-        for ending, number in (("", signal.SIGKILL), (".kill", signal.SIGKILL), (".stop", signal.SIGSTOP)):
-            try:
-                (directory / "orders" / f"{name}{ending}").unlink()
-            except OSError:
-                continue
-            _append(directory / "fired" / label, f"{os.getpid()} {about or '-'} {number.name}")
-            os.kill(os.getpid(), number)
+    orders = directory / "orders"
+    for name in sorted(os.listdir(orders)):  # noqa: PTH208 - names are all there is to know
+        where, _, action = name.partition(".")
+        if where not in (label, f"{label}~{about}"):
+            continue
+        try:
+            (orders / name).unlink()
+        except FileNotFoundError:
+            continue  # somebody else was first
+        number = signal.SIGSTOP if action.startswith("stop") else signal.SIGKILL
+        _append(directory / "fired" / label, f"{os.getpid()} {about or '-'} {number.name}")
+        os.kill(os.getpid(), number)
+        return
 
 
 def _append(path: Path, line: str) -> None:

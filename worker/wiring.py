@@ -48,7 +48,7 @@ from core.secrets import SystemSecrets
 from core.store import schema
 from core.store.documents import Documents
 from core.store.session import Database
-from core.tools.catalogue import standard_tools, with_undoing
+from core.tools.catalogue import all_tools
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
 from worker.neighbours import ReaperKeeper
@@ -218,13 +218,14 @@ def rulebook(config: Config) -> Rulebook:
 
 def toolbox(config: Config) -> Toolbox:
     """Every tool there is, with the operator's word on it."""
-    registry = Registry(with_undoing(standard_tools(config.limits.artifact_bytes)))
+    registry = Registry(all_tools(config))
     declared = {}
     for name in registry.names():
         tool, word = registry.get(name), config.tool(name)
         declared[tool.name] = DeclaredTool(
             tool=tool,
             digest=definition_digest(tool),
+            uses=word.uses,
             tier=word.tier,
             recovery=word.recovery,
             timeout_s=word.timeout_s,

@@ -94,7 +94,12 @@ def _settling(view: RunView) -> list[Block]:
     row = []
     for label, action_id, text in (
         ("It ran", ActionId.CALL_RAN, f"You looked, and {call} happened. The run goes on as if it had said so itself."),
-        ("It did not run", ActionId.CALL_NOT_RUN, f"You looked, and {call} did not happen. Its step counts as failed."),
+        (
+            "It did not run",
+            ActionId.CALL_NOT_RUN,
+            f"You looked, and {call} did not happen. Approvers are asked whether to run it again; if they deny, the "
+            "step fails.",
+        ),
     ):
         question = confirmation(f"{label}?", text, label, "Not sure", danger=False)
         row.append(button(label, action_id, value, confirm=question))

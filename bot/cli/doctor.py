@@ -16,6 +16,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from bot.cli import endpoints
+from bot.cli.doubts import doubtful_tools
 from bot.cli.embedded import find_servers
 from bot.cli.installation import running
 from bot.cli.output import console, print_json
@@ -84,11 +85,13 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
 
 async def _config(settings: Settings) -> list[Finding]:
     config = load_config(settings.config_path)
-    playbooks = compile_playbooks(config.playbooks.values(), tools=tool_names())
+    playbooks = compile_playbooks(config.playbooks.values(), tools=tool_names(config))
     found = [
         Finding("config", "ok", f"{settings.config_path}: {len(playbooks)} playbooks, {len(config.principals)} people")
     ]
-    found += [Finding("config", "warning", sentence) for sentence in doubtful_people(config)]
+    found += [
+        Finding("config", "warning", sentence) for sentence in (*doubtful_people(config), *doubtful_tools(config))
+    ]
     return found
 
 

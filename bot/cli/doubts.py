@@ -13,10 +13,14 @@ from itertools import product
 from core.actions.approvals import who_may
 from core.actions.policy import Approvers, Policy, Proposal, Rule, effective, parse
 from core.config.load import Config
+from core.config.models import ToolWord
 from core.config.people import doubtful_people
+from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.definition import Playbook
+from core.tools import http_url
 from core.tools.catalogue import call_names, tool_names
+from core.tools.reach import Reach, check_name
 
 _METHODS = ("GET", "POST")
 """One that only reads, one that does not: what the effective tier of a call may depend on."""
@@ -39,15 +43,18 @@ def doubts(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str]:
             listed = " and ".join(f"`{name}`" for name in before)
             yield f"The `approvers` of the rule `{rule.name}` never count: {listed} asks before it, and says who may."
     yield from _unclassified(config, playbooks)
+    yield from doubtful_tools(config)
     yield from _unanswerable(config, policy)
     yield from doubtful_people(config)
 
 
 def _calls(config: Config) -> Iterator[Proposal]:
     """Every call there can be, but for its arguments."""
-    for tool, agent, method in product(sorted({*call_names(), *config.tools}), config.playbooks or ("any",), _METHODS):
+    for tool, agent, method in product(
+        sorted({*call_names(config), *config.tools}), config.playbooks or ("any",), _METHODS
+    ):
         word = config.tool(tool)
-        yield Proposal(tool, word.tier, word.recovery, agent, word.environment, {"method": method})
+        yield Proposal(tool, word.tier, word.recovery, agent, word.environment, {"method": method}, word.uses)
 
 
 def _is_about(rule: Rule, call: Proposal) -> bool:
@@ -98,11 +105,11 @@ def _contains(wide: str, narrow: str) -> bool:
 def _nearest(rule: Rule, config: Config) -> str:
     """Which of its names there is none of."""
     known = (
-        (rule.tools, sorted({*call_names(), *config.tools}), "tool", "Tools"),
+        (rule.tools, sorted({*call_names(config), *config.tools}), "tool", "Tools"),
         (rule.agents, list(config.playbooks), "playbook", "Playbooks"),
         (
             rule.environments,
-            sorted({config.tool(tool).environment for tool in tool_names()}),
+            sorted({config.tool(tool).environment for tool in tool_names(config)}),
             "environment",
             "There is",
         ),
@@ -119,6 +126,26 @@ def _unclassified(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str
     for tool in sorted(used):
         if config.tool(tool).tier is None:
             yield f"`{tool}` has no tier, so every call of it asks. Write `{tool}: {{tier: …}}` under `tools`."
+
+
+def doubtful_tools(config: Config) -> Iterator[str]:
+    """Words on tools that nobody has, and probes that would be kept from asking."""
+    names = call_names(config)
+    for name, word in config.tools.items():
+        if name not in names:
+            guess = did_you_mean(name, names, noun="There are")
+            yield f"`{name}` is no tool. {guess} For a tool of your own say which one it is: `uses: http`."
+        if word.probe is not None and word.probe.url is not None and (why := _unreachable(word, word.probe.url)):
+            yield f"The probe of `{name}` cannot ask {word.probe.url}. {why}"
+
+
+def _unreachable(word: ToolWord, url: str) -> str | None:
+    try:
+        address = http_url.read(url.replace("{key}", "key"))
+        check_name(Reach(tuple(word.network)), address.host, address.port)
+    except TerminalError as error:
+        return error.user_text
+    return None
 
 
 def _unanswerable(config: Config, policy: Policy) -> Iterator[str]:

@@ -87,7 +87,7 @@ async def _wanted(here: Installation, text: str, *, thawing: bool = False) -> Fr
                 here.database,
                 here.tenant,
                 agents=here.config.playbooks,
-                tools={*call_names(), *here.config.tools},
+                tools={*call_names(here.config), *here.config.tools},
                 channel_name=channel_name,
                 thawing=thawing,
             )

@@ -67,7 +67,7 @@ async def check(settings: Settings, file: Path | None, *, as_json: bool) -> int:
     path = file or settings.config_path
     try:
         config = load_config(path)
-        playbooks = compile_playbooks(config.playbooks.values(), tools=tool_names())
+        playbooks = compile_playbooks(config.playbooks.values(), tools=tool_names(config))
     except ConfigProblems as error:
         if not as_json:
             raise
@@ -121,7 +121,7 @@ async def explain(settings: Settings, wanted: str | None, inline: Inline, *, as_
 
 def _written(config: Config, inline: Inline) -> Proposal:
     """The call on the command line; names nobody knows are refused, for every verdict on them would mislead."""
-    tools = sorted({*call_names(), *config.tools})
+    tools = sorted({*call_names(config), *config.tools})
     if inline.tool is None or inline.agent is None:
         raise UsageError("Say which tool and which playbook: `--tool NAME --agent NAME`.")
     if inline.tool not in tools:
@@ -131,7 +131,9 @@ def _written(config: Config, inline: Inline) -> Proposal:
         raise UsageError(f"There is no playbook `{inline.agent}`. {guess}".rstrip())
     word = config.tool(inline.tool)
     environment = inline.environment or word.environment
-    return Proposal(inline.tool, word.tier, word.recovery, inline.agent, environment, _arguments(inline.args))
+    return Proposal(
+        inline.tool, word.tier, word.recovery, inline.agent, environment, _arguments(inline.args), word.uses
+    )
 
 
 def _arguments(items: Sequence[str]) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _proposed(config: Config, stored: _Stored) -> Proposal:
         raise BadAnswer(
             f"The stored action of {call.id} cannot be read: it was changed. `banksman approval show` says more."
         ) from error
-    return Proposal(call.tool, word.tier, word.recovery, stored.run.run.agent, word.environment, args)
+    return Proposal(call.tool, word.tier, word.recovery, stored.run.run.agent, word.environment, args, word.uses)
 
 
 def _explained(config: Config, proposal: Proposal, stored: _Stored | None, *, as_json: bool) -> None:
@@ -218,6 +220,7 @@ def _as_json(
         "policy_digest": policy.digest,
         "action": None if stored is None else stored.as_json(),
         "tool": proposal.tool,
+        "uses": proposal.uses,
         "agent": proposal.agent,
         "environment": proposal.environment,
         "args": dict(proposal.args),
@@ -246,7 +249,8 @@ def _print(
     who: Sequence[str],
     stored: _Stored | None,
 ) -> None:
-    about = f"`{proposal.tool}` ({decision.tier}) by `{proposal.agent}` in `{proposal.environment}`"
+    tool = f"`{proposal.tool}`" + (f", which is `{proposal.uses}`," if proposal.uses else "")
+    about = f"{tool} ({decision.tier}) by `{proposal.agent}` in `{proposal.environment}`"
     print(f"{decision.verdict:<6} {_flat(about)}")
     print(f"rule   {_flat(decision.rule)}: {_flat(decision.why)}")
     if decision.verdict == "ask":

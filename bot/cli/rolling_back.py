@@ -19,7 +19,7 @@ async def rollback(settings: Settings, wanted: str, *, as_name: str | None, reas
         run_id, limits = await named(here, wanted), here.config.limits
         policy = parse(here.config.policy_text)
         caps = Limits(limits.steps, limits.run_time_ms)
-        asked = Asked(run_id, here.principal(as_name), reason, policy, caps, undoings())
+        asked = Asked(run_id, here.principal(as_name), reason, policy, caps, undoings(here.config.uses))
         child_id, now_ms = here.ids.run(), here.clock.wall_ms()
         decide = partial(roll_back, asked=asked, child_id=child_id, salt=here.ids.salt(), now_ms=now_ms)
         answer = await here.database.journal.command(here.tenant, Target(run_id=run_id), decide)

@@ -38,7 +38,8 @@ SLACK_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SL
 
 async def up(settings: Settings) -> int:
     """Start everything, say so, and keep it running until a signal."""
-    compile_playbooks(load_config(settings.config_path).playbooks.values(), tools=tool_names())
+    config = load_config(settings.config_path)
+    compile_playbooks(config.playbooks.values(), tools=tool_names(config))
     settings.home.mkdir(parents=True, exist_ok=True)
     with _only_one(settings.home):
         await _migrate(settings)

@@ -21,7 +21,18 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--http-url", help="deliver signed HTTP requests there instead of Socket Mode")
     parser.add_argument("--seed", type=Path, help="JSON file that describes the team")
     parser.add_argument("--no-limits", action="store_true", help="switch Slack's rate limits off")
+    parser.add_argument(
+        "--retry-after",
+        type=_seconds,
+        default=(0.0, 60.0, 300.0),
+        metavar="S,S,…",
+        help="seconds after which an event nobody took is delivered again (default: Slack's 0,60,300)",
+    )
     return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _seed(path: Path | None) -> Json:
@@ -39,6 +50,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         http_url=arguments.http_url,
         limits=not arguments.no_limits,
         seed=_seed(arguments.seed),
+        retry_delays_s=arguments.retry_after,
     )
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

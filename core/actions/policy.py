@@ -84,6 +84,8 @@ class Proposal:
     agent: str
     environment: str
     args: Mapping[str, Any]
+    uses: str | None = None
+    """The tool that comes with Banksman behind it, if it goes by a name of the operator's."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ class Policy:
 
 def effective(proposal: Proposal) -> tuple[str, str]:
     """The tier and the recovery class that hold for this call."""
-    reading = _READING.get(proposal.tool)
+    reading = _READING.get(proposal.uses or proposal.tool)
     if proposal.tier is not None and reading is not None and proposal.args.get(reading[0]) in reading[1]:
         return "read", "pure"
     return proposal.tier or UNCLASSIFIED, proposal.recovery

@@ -8,10 +8,14 @@ from core.config.problems import Problem
 from core.config.rules import ApproversWord
 from core.nearest import did_you_mean
 
+_NOBODY = ("probe", "recovery")
+"""As `core.record.rows.MACHINES`."""
+
 
 def policy_problems(document: Document, content: ConfigFile) -> Iterator[Problem]:
     """Mistakes of the policy, the groups and the tools' credentials, each where it stands."""
     yield from _names(document, content)
+    yield from _reserved(document, content)
     yield from _questions(document, content)
     yield from _own_effects(document, content)
     yield from _credentials(document, content)
@@ -42,6 +46,13 @@ def _credentials(document: Document, content: ConfigFile) -> Iterator[Problem]:
                 what = f"`{tool}` has a secret for `{credential.host}` already."
                 yield document.problem([*place, "host"], what, "Keep one of the two.")
             seen.add(host)
+
+
+def _reserved(document: Document, content: ConfigFile) -> Iterator[Problem]:
+    for name in _NOBODY:
+        if name in content.principals:
+            what = f"`{name}` stands in the record for what no person has found out."
+            yield document.problem(["principals", name], what, "Give this person another name.", at_key=True)
 
 
 def _names(document: Document, content: ConfigFile) -> Iterator[Problem]:

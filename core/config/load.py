@@ -5,6 +5,7 @@ Watching the file for changes is the caller's work; a file that cannot be used r
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from core.config.builtin import UNDO
 from core.config.checks import policy_problems
 from core.config.document import Document, canonical_json, parse_document, read_document
 from core.config.fields import validated
@@ -25,12 +27,10 @@ from core.config.models import (
     SecretReference,
     ToolWord,
 )
+from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
 from core.nearest import did_you_mean
-
-UNDO = ".undo"
-"""How the name of what takes a tool's effect back ends."""
 
 _UNLISTED = ToolWord()
 
@@ -78,7 +78,15 @@ class Config:
 
         What takes a tool's effect back (`git_push.undo`) has that tool's word, unless it is listed itself.
         """
-        return self.tools.get(name) or self.tools.get(name.removesuffix(UNDO), _UNLISTED)
+        if (own := self.tools.get(name)) is not None:
+            return own
+        word = self.tools.get(name.removesuffix(UNDO), _UNLISTED)
+        return word if word.uses is None else word.model_copy(update={"uses": None})
+
+    @property
+    def uses(self) -> Mapping[str, str]:
+        """The operator's own tools, and the one that comes with Banksman behind each."""
+        return {name: word.uses for name, word in self.tools.items() if word.uses is not None}
 
     @cached_property
     def policy_text(self) -> str:
@@ -94,6 +102,15 @@ class Config:
     def policy_digest(self) -> str:
         """`sha256:…` of `policy_text`."""
         return _sha256(self.policy_text)
+
+
+def uses_in(policy_text: str) -> Mapping[str, str]:
+    """The operator's own tools as a pinned `policy_text` has them, and the tool behind each; in any other text none."""
+    try:
+        tools: Mapping[str, Mapping[str, Any]] = json.loads(policy_text)["tools"]
+        return {name: word["uses"] for name, word in tools.items() if word.get("uses") is not None}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def load_config(path: Path) -> Config:
@@ -129,6 +146,7 @@ def _config(path: Path, document: Document) -> Config:
     if content is not None:
         problems += _unknown_agents(document, content, playbooks)
         problems += policy_problems(document, content)
+        problems += own_tool_problems(document, content)
     if problems or content is None:
         raise ConfigProblems(problems)
     plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}

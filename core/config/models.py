@@ -108,6 +108,15 @@ HostName = Annotated[
 ]
 HeaderName = Annotated[Text, matching(r"[A-Za-z0-9-]{1,80}", "the name of a header", "Authorization")]
 SchemeName = Annotated[Text, matching(r"[A-Za-z0-9-]{0,40}", "a scheme", "Bearer")]
+ProbeUrl = Annotated[
+    Text,
+    matching(
+        r"https?://[^\s/?#{}@]+/[^\s#{}]*(\{key\}[^\s#{}]*)+",
+        "an address with `{key}` in it",
+        "https://payments.example.com/by-key/{key}",
+    ),
+    Kind("an address with `{key}` in its path or query"),
+]
 GitUser = Annotated[Text, matching(r"[!-9;-~]{1,80}", "a user's name", "x-access-token")]
 SubTeam = Annotated[
     Text,
@@ -130,6 +139,18 @@ class CredentialWord(Model):
     """For git over https: the user name that goes with it."""
 
 
+class ProbeWord(Model):
+    """Where to look for a call that was cut off, and how long it may still arrive."""
+
+    url: ProbeUrl | None = None
+    """For http: an address that knows calls by their idempotency key, which stands for `{key}`. It is asked with GET,
+    as far as the tool's `network` reaches and with its `credentials`. 200 says that the call happened, 404 and 410 that
+    it did not; 202, 408, 409, 425, 429, 5xx and no answer are asked again later; anything else is for a person."""
+    settle_ms: Annotated[Duration, durations(0, _DAY_MS)] = 10_000
+    """How long after the time limit of an attempt its request may still arrive. "It did not happen" counts only after
+    that."""
+
+
 class GroupWord(Model):
     """What members of a Slack user group hold. Asked of Slack, and believed for a minute."""
 
@@ -140,12 +161,17 @@ class GroupWord(Model):
 class ToolWord(Model):
     """The operator's word on one tool. What a tool says of itself is never trusted."""
 
+    uses: ToolName | None = None
+    """Makes this a tool of your own: the one named here, which comes with Banksman, under another name and with a word
+    of its own. Playbooks, rules, freezes, cards and events know it by your name."""
     tier: EffectTier | None = None
     """What its effect is: `read` and `workspace` run freely, `compensable` (has an undo) and `irreversible` need a
     person. A tool without a tier is treated as the worst."""
     recovery: RecoveryClass = "opaque"
     """What may be done about a call that was cut off: repeat it (`pure`, `idempotent`), probe first (`reconcilable`),
-    or only ask a person (`opaque`)."""
+    or only ask a person (`opaque`). Reconcilable are `git_push`, and `http` with a `probe`."""
+    probe: ProbeWord | None = None
+    """For `reconcilable` tools: how a call that was cut off is looked for."""
     timeout_ms: Annotated[Duration, durations(100, 30 * 60_000)] = 60_000
     """How long one call may take unless its step says otherwise; at most `30m`."""
     key_ttl_ms: Annotated[Duration, durations(60_000, 365 * _DAY_MS)] | None = None
@@ -168,6 +194,15 @@ class ToolWord(Model):
     @property
     def key_ttl_s(self) -> float | None:
         return None if self.key_ttl_ms is None else self.key_ttl_ms / 1000
+
+    @model_validator(mode="after")
+    def _probes_belong_to_reconcilable_tools(self) -> Self:
+        if self.probe is not None and self.recovery != "reconcilable":
+            raise wrong(
+                f"`probe` says how a lost call is looked for, but this tool's recovery is `{self.recovery}`.",
+                "Write `recovery: reconcilable`, or remove `probe`.",
+            )
+        return self
 
     @model_validator(mode="after")
     def _keys_belong_to_idempotent_tools(self) -> Self:

@@ -28,6 +28,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("channels.<channel>", models.ChannelContract),
     ("tools.<tool>", models.ToolWord),
     ("tools.<tool>.credentials[]", models.CredentialWord),
+    ("tools.<tool>.probe", models.ProbeWord),
     ("sandbox", models.Sandbox),
     ("limits", models.Limits),
     ("secrets.<NAME>", models.SecretReference),

@@ -109,6 +109,10 @@ class RunRow:
         return parsed
 
 
+MACHINES = ("probe", "recovery")
+"""Who settles calls without being a person; nobody else is named so."""
+
+
 @dataclass(frozen=True)
 class CallRow:
     """One tool call."""
@@ -149,6 +153,12 @@ class CallRow:
     @property
     def call_status(self) -> CallStatus:
         return CallStatus(self.status)
+
+    @property
+    def said_not_run(self) -> bool:
+        """Whether a person looked and said that it had not happened."""
+        by_person = self.resolved_by is not None and self.resolved_by not in MACHINES
+        return self.call_status is CallStatus.FAILED and by_person
 
 
 @dataclass(frozen=True)

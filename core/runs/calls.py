@@ -177,13 +177,19 @@ async def probed(snapshot: Snapshot, call: CallRow, workspace: Path, kill: async
     try:
         args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
         async with asyncio.timeout(timeout_s + GRACE_S):
-            return await declared.tool.probe(args, context)
-    except (RetryableError, TimeoutError) as error:
-        return ProbeAnswer("in-progress", detail=str(error))
+            found = await declared.tool.probe(args, context)
+    except TimeoutError:
+        found = ProbeAnswer("in-progress", detail="it does not answer in time")
+    except RetryableError as error:
+        found = ProbeAnswer("in-progress", detail=error.user_text)
     except BanksmanError as error:
-        return ProbeAnswer("cannot-tell", detail=error.user_text)
+        found = ProbeAnswer("cannot-tell", detail=error.user_text)
     finally:
         await removed(context.scratch_path)
+    redactor = bench.redactor
+    return ProbeAnswer(
+        found.found, redactor.redact_json(_clean(dict(found.out))), redactor.redact_text(_clean(found.detail))
+    )
 
 
 def settle_ms(call: CallRow, bench: Bench) -> int:

@@ -18,6 +18,7 @@ from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.runs.calls import Bench, context_of, removed
 from core.runs.proposals import Proposed, proposal
 from core.runs.rulebook import Rulebook
+from core.runs.run_again import with_fresh_approval
 from core.runs.starting import Verdict, may_start
 from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool
@@ -33,7 +34,7 @@ MOST_INPUT_BYTES = 200_000
 
 def decided(snapshot: Snapshot, act: Act, tool: DeclaredTool, rules: Rulebook) -> Proposed:
     """What policy says of an act as the planner gave it."""
-    decision = rules.policy.decide(proposal(snapshot.run, tool, act.args))
+    decision = with_fresh_approval(snapshot, act.step, rules.policy.decide(proposal(snapshot.run, tool, act.args)))
     return Proposed(act, tool, decision)
 
 
@@ -79,7 +80,8 @@ async def prepared(
     except BanksmanError as error:
         return Proposed(act, tool, proposed.decision, failure=error.user_text)
     # Policy looks at what would really run, not at what was asked for.
-    decision = rules.policy.decide(proposal(snapshot.run, tool, found.args))
+    word = rules.policy.decide(proposal(snapshot.run, tool, found.args))
+    decision = with_fresh_approval(snapshot, act.step, word)
     return Proposed(act, tool, decision, found, inputs)
 
 

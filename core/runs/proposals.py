@@ -15,6 +15,7 @@ from core.clock import rfc3339
 from core.planners.base import Act
 from core.record.rows import CallRow, RunRow, Snapshot
 from core.record.states import CallStatus
+from core.runs import run_again
 from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool
 from core.tools.base import Prepared
@@ -49,19 +50,20 @@ class Proposed:
 def proposal(run: RunRow, tool: DeclaredTool, args: Mapping[str, Any]) -> Proposal:
     """What policy decides about."""
     name, environment = tool.tool.name, tool.reach.environment
-    return Proposal(name, tool.tier, tool.recovery, run.agent, environment, args)
+    return Proposal(name, tool.tier, tool.recovery, run.agent, environment, args, tool.uses)
 
 
-def envelope(snapshot: Snapshot, proposed: Proposed, *, ordinal: int, nonce: str, policy: str, now_ms: int) -> Envelope:
+def envelope(snapshot: Snapshot, proposed: Proposed, *, nonce: str, policy: str, now_ms: int) -> Envelope:
     """The action, before it is turned into bytes."""
     run, decision, prepared = snapshot.run, proposed.decision, proposed.prepared
     asks = decision.verdict == "ask"
+    ordinal, generation = run_again.place(snapshot, proposed.act.step)
     return Envelope(
         tenant=run.tenant,
         run=run.id,
         step=proposed.act.step,
         ordinal=ordinal,
-        generation=1,
+        generation=generation,
         tool=proposed.act.tool,
         tool_def=proposed.tool.digest,
         args=proposed.args,

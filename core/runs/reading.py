@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from core.config.load import uses_in
 from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
@@ -14,9 +15,10 @@ from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
 from core.runs.undoing import INSIDE
 from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
-from core.store import freezes, runs
+from core.store import documents, freezes, runs
 from core.store.runs import Traces
 from core.store.session import Database
+from core.tools.catalogue import undoings
 
 
 async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
@@ -97,9 +99,12 @@ def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
 async def _undoing(database: Database, found: Snapshot) -> Undoable:
     """What it did outside; only a run that has ended and did something may have rollbacks to look at."""
     run = found.run
-    if run.run_state not in TERMINAL or all(call.tier in INSIDE for call in found.calls):
-        return undoable(found, [found])
-    return undoable(found, await runs.tree(database, run.tenant, run.root_id))
+    if all(call.tier in INSIDE for call in found.calls):
+        return undoable(found, [found], {})
+    policy = await documents.find(database, run.tenant, run.policy_digest)
+    known = undoings({} if policy is None else uses_in(policy.body))
+    ended = run.run_state in TERMINAL
+    return undoable(found, await runs.tree(database, run.tenant, run.root_id) if ended else [found], known)
 
 
 def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], undoing: Undoable) -> RunView:

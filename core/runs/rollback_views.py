@@ -1,6 +1,6 @@
 """Read models of what a run did outside and of its rollback."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from core.record.rows import Snapshot
 from core.record.states import RunState
 from core.runs.commands.rollback import why_not
 from core.runs.undoing import effects
-from core.tools.catalogue import undoings
+from core.tools.base import Undoing
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Undoable:
     """The run this one undoes, if it is a rollback."""
 
 
-def undoable(target: Snapshot, tree: Sequence[Snapshot]) -> Undoable:
+def undoable(target: Snapshot, tree: Sequence[Snapshot], known: Mapping[str, Undoing]) -> Undoable:
     """What a run did outside, and how far that was undone.
 
     Args:
         tree: The run and everything below it.
+        known: The tools whose effects can be taken back, by name.
     """
-    known = undoings()
     found = tuple(
         EffectView(
             action_id=effect.call.id,

@@ -16,9 +16,10 @@ from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import asks, halts, proposals
+from core.runs import asks, halts, proposals, run_again
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
+from core.runs.in_doubt import in_doubt
 from core.runs.proposals import Proposed
 from core.runs.stored import Stored
 from core.tools.ask import TOOL as ASK
@@ -61,7 +62,8 @@ def request(snapshot: Snapshot, document: str) -> PlanRequest:
     """Everything a planner may know about this run.
 
     A step counts by its last call. One that was withdrawn without a reason was never decided on, so the planner will
-    ask for it again; one that was refused or denied has failed with the sentence that says so.
+    ask for it again, and so is one of which a person said that it did not run; one that was refused or denied has
+    failed with the sentence that says so.
     """
     run = snapshot.run
     last = {call.step: call for call in snapshot.calls}
@@ -71,7 +73,7 @@ def request(snapshot: Snapshot, document: str) -> PlanRequest:
         match call.call_status:
             case CallStatus.SUCCEEDED:
                 outcomes.append(CallOutcome(call.step, "succeeded", out))
-            case CallStatus.FAILED:
+            case CallStatus.FAILED if not call.said_not_run:
                 outcomes.append(CallOutcome(call.step, "failed", out, call.error))
             case CallStatus.CANCELED if call.error is not None:
                 outcomes.append(CallOutcome(call.step, "failed", {}, call.error))
@@ -180,11 +182,9 @@ def start_again(snapshot: Snapshot, call: CallRow, *, why: str, stamp: Stamp) ->
         draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": why})
     draft.run |= _where(snapshot, stamp)
     _attempt(draft, call, call.attempts + 1, stamp)
-    draft.update(
-        "tool_calls",
-        {"id": call.id},
-        {"status": CallStatus.STARTED.value, "attempts": call.attempts + 1, "start_fence": snapshot.run.fence},
-    )
+    started = {"status": CallStatus.STARTED.value, "attempts": call.attempts + 1, "start_fence": snapshot.run.fence}
+    # A request of this attempt may still land when one of the first no longer can.
+    draft.update("tool_calls", {"id": call.id}, started | {"started_at": stamp.now_ms})
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
@@ -242,10 +242,7 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
     """Write the proposed call down, and start it, ask about it, or refuse it."""
     snapshot, decision, act = draft.snapshot, proposed.decision, proposed.act
     run = snapshot.run
-    ordinal = sum(1 for call in snapshot.calls if call.step == act.step)
-    action = proposals.envelope(
-        snapshot, proposed, ordinal=ordinal, nonce=nonce, policy=run.policy_digest, now_ms=stamp.now_ms
-    )
+    action = proposals.envelope(snapshot, proposed, nonce=nonce, policy=run.policy_digest, now_ms=stamp.now_ms)
     starts = decision.verdict == "allow" and proposed.failure is None and act.tool != ASK
     status = CallStatus.STARTED if starts else CallStatus.INTENT
     try:
@@ -284,7 +281,7 @@ def _refused(snapshot: Snapshot, proposed: Proposed, call: CallRow) -> str | Non
     if decision.verdict == "deny":
         return f"The policy's rule `{decision.rule}` forbids it: {decision.why}"
     before = asks.denied_before(snapshot, call.effect_digest)
-    if before is not None:
+    if before is not None and run_again.disowned(snapshot, call.step) is None:
         who = next((vote.voter for vote in snapshot.votes_on(before.id) if vote.decision == "deny"), "an approver")
         return f"Exactly this was denied by {who} in this run already, and a denial is final."
     return None
@@ -412,12 +409,7 @@ def _retry_later(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> Non
 
 def _unknown(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
     _close(draft, call, end, stamp)
-    draft.block(
-        BlockedReason.AMBIGUOUS_EFFECT,
-        f"`{call.tool}` may or may not have run: {end.error or 'its outcome was lost'}. Look at what it works on, "
-        "then stop this run or ask again.",
-        {"call": call.id},
-    )
+    draft.block(BlockedReason.AMBIGUOUS_EFFECT, in_doubt(call, end.error, end.stored), {"call": call.id})
 
 
 def _close(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:

@@ -31,6 +31,8 @@ class DeclaredTool:
     """How long the other side remembers an idempotency key; `None` = for ever."""
     reach: Reach = field(default_factory=Reach)
     """Where it may go, and what it acts on."""
+    uses: str | None = None
+    """The tool that comes with Banksman behind it, if it goes by a name of the operator's."""
 
 
 class Toolbox:

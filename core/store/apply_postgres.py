@@ -18,7 +18,7 @@ from core.store.batch_sql import batch_document, batch_statement
 from core.store.lane import FROZEN, Claim, CommitUnknown, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
-from core.store.statements import ON_CONFLICT, columns, complete, primary_key, quoted
+from core.store.statements import ON_CONFLICT, columns, complete, primary_key, quoted, selected
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class PostgresLane:
         """Lock the runs in order, evaluate `decide` on them and commit what it wants."""
         where, values = target.where()
         where = where.format(tenant="$1", value="$2")
-        sql = f"SELECT * FROM runs WHERE tenant = $1 AND {where} ORDER BY id FOR UPDATE"
+        sql = f"SELECT {selected('runs')} FROM runs WHERE tenant = $1 AND {where} ORDER BY id FOR UPDATE"
         tried: list[Decided] = []
 
         async def work(connection: Any) -> Decided | Refusal:
@@ -150,7 +150,7 @@ class PostgresLane:
                 AND w.until > (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
             ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
             UPDATE runs r SET lease_owner = $1, holder_host = $3, fence = r.fence + 1, version = r.version + 1
-            FROM free WHERE r.tenant = free.tenant AND r.id = free.id RETURNING r.*"""
+            FROM free WHERE r.tenant = free.tenant AND r.id = free.id RETURNING {selected("runs", "r.")}"""
 
         async def work(connection: Any) -> list[Snapshot]:
             async with connection.transaction():
@@ -229,10 +229,10 @@ async def _child_rows(connection: Any, runs: Sequence[Any], tables: Sequence[str
         return {table: [] for table in tables}
     tenants, ids = [row["tenant"] for row in runs], [row["id"] for row in runs]
     sql = (
-        "SELECT t.* FROM {} t JOIN unnest($1::text[], $2::text[]) AS k(tenant, run_id) "
+        "SELECT {} FROM {} t JOIN unnest($1::text[], $2::text[]) AS k(tenant, run_id) "
         "ON k.tenant = t.tenant AND k.run_id = t.run_id"
     )
-    return {table: await connection.fetch(sql.format(table), tenants, ids) for table in tables}
+    return {table: await connection.fetch(sql.format(selected(table, "t."), table), tenants, ids) for table in tables}
 
 
 async def _write(connection: Any, write: Insert | Update) -> int:

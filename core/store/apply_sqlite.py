@@ -18,7 +18,7 @@ from core.record.rows import RunRow, Snapshot
 from core.store.lane import FROZEN, Claim, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
-from core.store.statements import ON_CONFLICT, columns, complete, event_row, primary_key, quoted
+from core.store.statements import ON_CONFLICT, columns, complete, event_row, primary_key, quoted, selected
 from core.store.turnstile import Turnstile, connect
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class SqliteLane:
         def work(connection: sqlite3.Connection) -> Decided | Refusal:
             where, values = target.where()
             where = where.format(tenant="?1", value="?2")
-            sql = f"SELECT * FROM runs WHERE tenant = ?1 AND {where} ORDER BY id"
+            sql = f"SELECT {selected('runs')} FROM runs WHERE tenant = ?1 AND {where} ORDER BY id"
             runs = connection.execute(sql, (tenant, *values)).fetchall()
             decided = decide(snapshots_of(runs, _child_rows(connection, runs, COMMAND_CHILDREN)))
             if isinstance(decided, Refusal):
@@ -124,7 +124,7 @@ class SqliteLane:
             for tenant, run_id in found:
                 runs += connection.execute(
                     "UPDATE runs SET lease_owner = ?, holder_host = ?, fence = fence + 1, version = version + 1 "
-                    "WHERE tenant = ? AND id = ? RETURNING *",
+                    f"WHERE tenant = ? AND id = ? RETURNING {selected('runs')}",
                     (claim.worker, claim.host, tenant, run_id),
                 ).fetchall()
             return snapshots_of(runs, _child_rows(connection, runs))
@@ -178,7 +178,7 @@ def _guard(connection: sqlite3.Connection, change: RunChange, freezes: Sequence[
     if change.freezable is None or not freezes:
         sql = "SELECT version, fence, lease_owner, killed_at FROM runs WHERE tenant = ? AND id = ?"
         return settle(change, connection.execute(sql, key).fetchone())
-    row = connection.execute("SELECT * FROM runs WHERE tenant = ? AND id = ?", key).fetchone()
+    row = connection.execute(f"SELECT {selected('runs')} FROM runs WHERE tenant = ? AND id = ?", key).fetchone()
     if row is None:
         return settle(change, None)
     run, tools = RunRow(**dict(row)), (change.freezable,)
@@ -188,7 +188,7 @@ def _guard(connection: sqlite3.Connection, change: RunChange, freezes: Sequence[
 
 def _open_freezes(connection: sqlite3.Connection) -> list[FreezeRow]:
     """The freezes that hold now; nobody else writes until this transaction is over."""
-    rows = connection.execute("SELECT * FROM freezes WHERE thawed_at IS NULL").fetchall()
+    rows = connection.execute(f"SELECT {selected('freezes')} FROM freezes WHERE thawed_at IS NULL").fetchall()
     return [FreezeRow(**dict(row)) for row in rows]
 
 
@@ -224,6 +224,6 @@ def _child_rows(
     for table in tables:
         found[table] = []
         for run in runs:
-            sql = f"SELECT * FROM {table} WHERE tenant = ? AND run_id = ?"
+            sql = f"SELECT {selected(table)} FROM {table} WHERE tenant = ? AND run_id = ?"
             found[table] += connection.execute(sql, (run["tenant"], run["id"])).fetchall()
     return found

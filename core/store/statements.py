@@ -59,6 +59,12 @@ def columns(table: str) -> tuple[str, ...]:
 
 
 @cache
+def selected(table: str, prefix: str = "") -> str:
+    """All columns of a table as a query asks for them: by name, for a newer version may add some under our hands."""
+    return quoted(columns(table), prefix)
+
+
+@cache
 def primary_key(table: str) -> tuple[str, ...]:
     """Names of a table's key columns."""
     return tuple(column.name for column in metadata.tables[table].primary_key)

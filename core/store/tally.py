@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import metrics
+from core.crashpoints import reached
 from core.record.changes import Answer, Decided, Refusal, Refused, RunChange
 from core.record.events import Event
 from core.record.rows import Snapshot
@@ -13,6 +14,7 @@ def answered(change: RunChange, answer: Answer) -> None:
     """Count a change that landed or was refused."""
     if isinstance(answer, Refused):
         metrics.REFUSALS.labels(answer.why).inc()
+        reached(f"refused-{answer.why}")
         return
     for event in change.events:
         _count(event, None)
@@ -25,7 +27,9 @@ def command(answer: Decided | Refusal, before: Sequence[Snapshot]) -> None:
         before: The locked runs it was evaluated on: how long something took is known from them.
     """
     metrics.COMMANDS.labels("refused" if isinstance(answer, Refusal) else "decided").inc()
-    if isinstance(answer, Decided):
+    if isinstance(answer, Refusal):
+        reached(f"refusal-{answer.why}")
+    else:
         known = {snapshot.run.id: snapshot for snapshot in before}
         for change in answer.changes:
             for event in change.events:

@@ -254,16 +254,20 @@ class House(Installation):
                 return process.pid
         raise AssertionError("there is no Redis")
 
-    def another_worker(self) -> subprocess.Popen[bytes]:
-        """Start a second worker on the same home and wait until it is ready; it ends with the house."""
+    def another_worker(self, *, code: Path = ROOT) -> subprocess.Popen[bytes]:
+        """Start a second worker on the same home and wait until it is ready; it ends with the house.
+
+        Args:
+            code: Of which version.
+        """
         settings = {name: value for name, value in self.settings.items() if name != "BANKSMAN_PORT"}
         settings["BANKSMAN_REDIS_URL"] = self.run_file["redis_url"]
         log = (self.home / "logs" / "worker-2.log").open("ab")
         with log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "worker"],
-                env=clean_environment(self.home, **settings),
-                cwd=ROOT,
+                env={**clean_environment(self.home, **settings), "PYTHONPATH": str(code)},
+                cwd=code,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -17,9 +17,10 @@ import pytest
 
 from core.execution.labels import labelled
 from core.store.session import Database
+from tests.acceptance import newer_version
 from tests.acceptance.conftest import Builder
 from tests.acceptance.house import House, homes, until
-from tests.acceptance.team import Team
+from tests.acceptance.team import Team, run_of
 from tests.acceptance.test_deaths import GATED, at_the_gate, open_gate
 from tests.databases import migrate_to, sqlite_url
 
@@ -190,6 +191,40 @@ async def test_a_new_version_goes_on_with_the_runs_of_the_one_before(
     assert [1, 1] == [call["attempts"] for call in done["actions"]]
     async with Team(new.url) as team:
         await team.is_heard()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_two_versions_work_side_by_side_over_a_migration(
+    new_house: Builder, gated_and_asking: str, database: str, tmp_path: Path
+) -> None:
+    """The newer one migrates under the older one's hands; runs of before, during and after are finished by either."""
+    house = new_house(database, BANKSMAN_CONFIG=gated_and_asking)
+    code = newer_version.made(tmp_path)
+    before = house.ask("gated")
+    fence = at_the_gate(house, before)
+    asked = house.ask("asking", "--as", "requester")
+    (approval,) = house.reaches(asked, "waiting-for-approval")["approvals"]
+
+    newer_version.upgrade(house, code)
+
+    async with Team(house.url) as team:  # the older bot and worker, on the newer schema
+        root = await team.say("@banksman asking")
+        asks = await team.card(root, "Waiting for approval")
+        during = run_of(asks)
+        await team.click(await team.answered(root, "Approve"), "Approve", by="approver")
+        house.reaches(during, "completed")
+    newer = house.another_worker(code=code)
+    with house.frozen():  # so that nobody tries to start the older one again
+        os.kill(house.part("worker"), signal.SIGTERM)
+        at_the_gate(house, before, fence=fence)
+        open_gate(house, before)
+        house.reaches(before, "completed")
+        newer_version.approve(house, code, approval["id"])
+        assert [1, 1] == [call["attempts"] for call in house.reaches(asked, "completed")["actions"]]
+    assert newer.poll() is None
+    for part in ("bot", "worker", "reaper"):
+        log = (house.home / "logs" / f"{part}.log").read_text()
+        assert "Traceback" not in log, log[-4000:]
 
 
 def _copied_back(home: Path, to: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import SystemClock
 from core.crashpoints import LABELS, arm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +77,20 @@ def test_an_order_can_be_about_something(directory: Path) -> None:
 
     assert (-signal.SIGKILL, "once\n") == run(str(directory))
     assert ["CP12"] == [left.name for left in (directory / "orders").iterdir()]
+
+
+def test_the_wall_clock_can_be_set_wrong_and_the_other_cannot(directory: Path) -> None:
+    shifted = "import sys; from core.crashpoints import arm; from core.clock import SystemClock; arm(sys.argv[1]); "
+    shifted += "clock = SystemClock(); print(clock.wall_ms(), clock.boot_ms())"
+    (directory / "clock").write_text("-600000")
+    before = SystemClock()
+    wall_ms, boot_ms = before.wall_ms(), before.boot_ms()
+    done = subprocess.run(
+        [sys.executable, "-c", shifted, str(directory)], capture_output=True, text=True, cwd=ROOT, timeout=30
+    )
+    wall, boot = (int(each) for each in done.stdout.split())
+    assert wall_ms - 600_000 <= wall < wall_ms - 540_000
+    assert boot_ms <= boot < boot_ms + 60_000
 
 
 @pytest.mark.parametrize("spec", ["CP25", "CP13:run", "13"])

@@ -15,7 +15,10 @@ from core.runs.draft import Draft
 def resolve(
     runs: Sequence[Snapshot], *, run_id: str, call_id: str, by: Principal, ran: bool, now_ms: int
 ) -> Decided | Refusal:
-    """Settle an ambiguous effect: it ran, so its step has succeeded without a result; or it did not, so it failed."""
+    """Settle an ambiguous effect: it ran, so its step has succeeded without a result; or it did not.
+
+    Then the call has failed, and its step is proposed again as a call of its own, which waits for a fresh approval.
+    """
     snapshot = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
     call = None if snapshot is None else next((call for call in snapshot.calls if call.id == call_id), None)
     if snapshot is None or call is None:
@@ -35,5 +38,5 @@ def resolve(
     draft.fact("call-resolved", {"call": call.id, "status": status.value})
     draft.move(RunState.PLANNING, {"call": call.id})
     asks.wake(draft)
-    said = "it ran" if ran else "it did not run"
-    return Decided((draft.seal(now_ms=now_ms),), f"Recorded: {said}. The run goes on.")
+    said = "it ran. The run goes on" if ran else "it did not run. It runs again once somebody approves that"
+    return Decided((draft.seal(now_ms=now_ms),), f"Recorded: {said}.")

@@ -52,7 +52,11 @@ class GitPush:
     name = "git_push"
     description = "Push one branch of a repository in the workspace to a new branch of another repository."
     settle_s = 10.0
-    undo: Tool = GitPushUndo()
+
+    @property
+    def undo(self) -> Tool:
+        """Under whatever name this goes by. See `Undoing`."""
+        return GitPushUndo(f"{self.name}.undo")
 
     @property
     def arguments(self) -> type[BaseModel]:

@@ -4,6 +4,8 @@ It acts only on the branch exactly where the push left it. One that went on carr
 gone may have been merged: neither is for us to take back, so nobody is even asked.
 """
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, Field, field_validator
 
 from core.errors import TerminalError
@@ -26,12 +28,13 @@ class GitPushUndoArguments(Arguments):
     _commit = field_validator("commit")(check_commit)
 
 
+@dataclass
 class GitPushUndo:
     """Deletes pushed branches."""
 
-    name = "git_push.undo"
-    description = "Delete a branch that was pushed, if it still is exactly where the push left it."
-    settle_s = 10.0
+    name: str = "git_push.undo"
+    description: str = "Delete a branch that was pushed, if it still is exactly where the push left it."
+    settle_s: float = 10.0
 
     @property
     def arguments(self) -> type[BaseModel]:

@@ -104,6 +104,7 @@ def test_somebody_who_looked_settles_what_nobody_knows(team: CommandLine, flag: 
     assert answer.out.startswith(f"Recorded: {'it ran' if flag == '--ran' else 'it did not run'}.")
     call = snapshot(team, it.run_id).call(it.call_id)
     assert (status, "operator") == (call.status, call.resolved_by)
+    assert ("once somebody approves" in answer.out) == (flag == "--not-run")
     late = team("resolve", it.run_id, it.call_id, flag, "--as", "operator", code=3)
     assert "already settled by operator" in late.err
 

@@ -292,3 +292,42 @@ def test_a_damaged_action_is_not_explained(banksman: CommandLine) -> None:
     team.tamper("UPDATE tool_calls SET envelope = 'x'")
 
     assert "cannot be read: it was changed" in team("policy", "explain", it.approval_id, code=1).err
+
+
+# --- tools by another name ----------
+
+OWN = """\
+tools:
+  pay:
+    uses: http
+    tier: irreversible
+    recovery: reconcilable
+    network: [a.example.com]
+    probe: {url: "https://b.example.com/{key}"}
+  gti_push: {tier: read}
+principals:
+  ana: {roles: [approver]}
+playbooks:
+  - name: checkup
+    steps:
+      - {id: look, title: Look, tool: pay, with: {method: GET, url: "https://a.example.com/"}}
+    summary: Done.
+"""
+
+
+def test_an_own_tool_is_used_by_playbooks_and_explained_by_what_it_is(bare: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "own.yml").write_text(OWN)
+    bare.settings["BANKSMAN_CONFIG"] = str(tmp_path / "own.yml")
+    call = ("policy", "explain", "--tool", "pay", "--agent", "checkup", "--arg")
+
+    warnings = bare("policy", "check", "--json", code=0).json["warnings"]
+    reading = bare(*call, "method=GET", "--json", code=0).json
+    posting = bare(*call, "method=POST", "--json", code=0).json
+
+    assert 2 == len(warnings)
+    assert "`gti_push` is no tool. Did you mean `git_push`?" in warnings[1]
+    assert "The probe of `pay` cannot ask https://b.example.com/{key}." in warnings[0]
+    assert ("pay", "http", "read", "pure") == tuple(reading[name] for name in ("tool", "uses", "tier", "recovery"))
+    assert ("irreversible", "reconcilable", "ask") == tuple(posting[name] for name in ("tier", "recovery", "verdict"))
+    assert "`pay`, which is `http`, (irreversible)" in bare(*call, "method=POST", code=0).out
+    assert "`gti_push` is no tool" in bare("doctor", "--json", code=1).out

@@ -93,6 +93,10 @@ class Rig:
     lease: Lease | None = None
     station: Station | None = None
     environment: Environment = field(default_factory=NoSandbox)
+    outside: Environment | None = None
+    """Runs what acts beyond the workspace; like `environment` unless it is given."""
+    toolbox: Toolbox | None = None
+    """Real tools, in place of `tools`."""
     policy: str = "{}"
     roles: dict[str, frozenset[str]] = field(default_factory=dict)
     """Of the people the operator names."""
@@ -120,7 +124,9 @@ class Rig:
         objects = FileStore(self.home / "artifacts")
         bench = Bench(
             rules=self.rules,
-            outdoors=Outdoors(self.environment, "", SystemSecrets({}), dict, (self.home,)),
+            outdoors=Outdoors(
+                self.outside or self.environment, self.database.url, SystemSecrets({}), dict, (self.home,)
+            ),
             environment=self.environment,
             tool_environment=self.home,
             objects=objects,
@@ -151,7 +157,7 @@ class Rig:
 
     def rules(self) -> Rulebook:
         """What the operator says now."""
-        toolbox = Toolbox(self.tools, lambda name, args: AnyArguments(**args))
+        toolbox = self.toolbox or Toolbox(self.tools, lambda name, args: AnyArguments(**args))
         return Rulebook(Pinned("policy", self.policy), parse(self.policy), toolbox, self.roles)
 
     async def ask(self, *steps: dict[str, Any], step_cap: int = 200, source_key: str | None = None) -> str:

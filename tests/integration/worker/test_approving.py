@@ -381,7 +381,7 @@ async def test_an_attempt_of_unknown_end_is_looked_for_and_repeated_only_if_it_d
     assert ["consumed"] == questions(shown)
 
 
-@pytest.mark.parametrize(("ran", "state"), [(True, "completed"), (False, "failed")])
+@pytest.mark.parametrize(("ran", "state"), [(True, "completed"), (False, "waiting-for-approval")])
 async def test_an_ambiguous_effect_waits_for_somebody_who_looked(rig: Rig, ran: bool, state: str) -> None:
     async def lost(probe: Probe, context: ToolContext) -> ToolResult:
         return ToolResult("unknown", error="the line went dead")

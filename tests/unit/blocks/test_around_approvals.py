@@ -121,6 +121,7 @@ def test_what_nobody_knows_the_outcome_of_is_named_and_settled_only_after_a_ques
     assert f"{RUN_ID}:call_9" == ran["value"] == not_run["value"]
     assert "git_push happened" in ran["confirm"]["text"]["text"]
     assert "git_push did not happen" in not_run["confirm"]["text"]["text"]
+    assert "Approvers are asked whether to run it again" in not_run["confirm"]["text"]["text"]
 
 
 def test_a_question_is_quoted_on_the_blocked_message() -> None:

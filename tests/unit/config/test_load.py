@@ -111,6 +111,8 @@ def test_what_takes_an_effect_back_has_its_tools_word_unless_it_has_one_of_its_o
     own = read("tools: {git_push: {tier: compensable}, git_push.undo: {tier: irreversible, timeout: 9s}}\n")
     assert ("irreversible", "opaque", 9.0, None) == _word(own, "git_push.undo")
     assert (None, "opaque", 60.0, None) == _word(own, "mail.undo")
+    named = read("tools: {ship: {uses: git_push, tier: compensable, recovery: reconcilable}}\n").tool("ship.undo")
+    assert ("compensable", None) == (named.tier, named.uses)
 
 
 def _word(config: Config, tool: str) -> tuple[str | None, str, float, float | None]:

@@ -255,12 +255,13 @@ def test_an_answer_that_cannot_be_kept_makes_nothing_certain_that_was_not() -> N
 
 def test_an_interrupted_call_starts_again_under_the_same_key() -> None:
     run = run_row(state="executing", fence=8, lease_owner="w2")
-    before = snapshot(run, started_call(run, start_fence=3, attempts=2))
+    before = snapshot(run, started_call(run, start_fence=3, attempts=2, started_at=NOW_MS - 90_000))
     change = steps.start_again(before, before.calls[0], why="the worker is gone", stamp=stamp(worker="w2"))
     assert [] == moves(before, change)
     assert ["call-retried", "call-started"] == facts(change)
     call = before.folded(change).calls[0]
     assert ("started", 3, 8, before.calls[0].idem_key) == (call.status, call.attempts, call.start_fence, call.idem_key)
+    assert NOW_MS == call.started_at, "what may still land is counted from the last attempt"
     assert "lost" == patched(change, "call_attempts")["status"]
     assert [(3, 8)] == [(row["n"], row["fence"]) for row in inserted_rows(change, "call_attempts")]
     assert {"call": call.id, "attempt": 3, "idempotency_key": call.idem_key} in evidence(change, "call-started")

@@ -1,13 +1,17 @@
 """`git_push.undo`: a pushed branch goes, exactly where the push left it and nowhere else."""
 
+from pathlib import Path
+
 import pytest
 
-from core.config.load import UNDO
+from core.config.builtin import UNDO
+from core.config.load import parse_config, uses_in
 from core.errors import TerminalError
 from core.tools.base import Prepared, Preparing, Probing, Undoing
-from core.tools.catalogue import call_names, tool_names, undoings
+from core.tools.catalogue import all_tools, call_names, tool_names, undoings
 from core.tools.git.push import GitPush
 from core.tools.git.undoing import GitPushUndo, GitPushUndoArguments
+from core.tools.registry import Registry
 from tests.integration.tools.git.places import Place, commit, git
 
 
@@ -81,11 +85,21 @@ async def test_what_was_pushed_is_known_from_its_arguments_where_only_a_person_s
 
 
 def test_what_takes_an_effect_back_is_a_tool_of_its_own_that_no_playbook_names() -> None:
-    assert ["git_push"] == list(undoings())
-    for name, tool in undoings().items():
+    own = parse_config(
+        b"tools: {ship: {uses: git_push, tier: compensable, recovery: reconcilable, probe: {settle: 3s}}}\n",
+        path=Path("banksman.yml"),
+    )
+    found = undoings(own.uses)
+    assert {"git_push", "ship"} == set(found)
+    for name, tool in found.items():
         assert isinstance(tool, Undoing)
         assert isinstance(tool.undo, Preparing)
         assert isinstance(tool.undo, Probing)
         assert f"{name}{UNDO}" == tool.undo.name
-        assert tool.undo.name in call_names()
-    assert set(call_names()) - set(tool_names()) == {f"{name}{UNDO}" for name in undoings()}
+    assert set(call_names(own)) - set(tool_names(own)) == {f"{name}{UNDO}" for name in found}
+    everything = {tool.name: tool for tool in all_tools(own)}
+    assert set(call_names(own)) == set(everything) == set(Registry(everything.values()).names())
+    settle = {name: tool.settle_s for name, tool in everything.items() if isinstance(tool, Probing)}
+    assert {"git_push": 10.0, "git_push.undo": 10.0, "ship": 3.0, "ship.undo": 3.0} == settle
+    assert {"ship": "git_push"} == uses_in(own.policy_text)
+    assert {} == uses_in("v: 1") == uses_in("[]") == uses_in("{}")

@@ -11,7 +11,9 @@ from core.actions.policy import Proposal, parse
 from core.config.load import Config, parse_config
 from core.planners.base import Act, CallOutcome, PlanRequest
 from core.planners.playbook import PlaybookPlanner
+from core.tools.catalogue import all_tools
 from core.tools.http import Http, HttpArguments
+from core.tools.http_probe import ProbedHttp
 from core.tools.reach import OutOfReach, Reach, check_name
 from core.tools.registry import Registry
 from tests.docs.conftest import fence as fence
@@ -94,3 +96,19 @@ async def test_the_playbook_deploys(fence: Fence, serve: Serve, allowed: Allowed
 def test_the_tables_have_every_argument_and_every_field() -> None:
     assert set(HttpArguments.model_fields) == table("argument | is")
     assert {"status", "url", "headers", "text", "json", "bytes", "truncated"} == table("in `out` | is")
+
+
+@pytest.mark.runs_fence("docs/guides/http.md > A tool of your own > 1")
+def test_the_tool_of_ones_own_is_http_with_a_probe_and_its_reading_reads(fence: Fence) -> None:
+    config = config_of(fence)
+    pay = next(tool for tool in all_tools(config) if tool.name == "pay")
+    word = config.tool("pay")
+
+    def decided(method: str) -> tuple[str, str]:
+        proposal = Proposal("pay", word.tier, word.recovery, "deploy", "default", {"method": method}, word.uses)
+        decision = parse(config.policy_text).decide(proposal)
+        return decision.verdict, decision.rule
+
+    assert isinstance(pay, ProbedHttp) and 10.0 == pay.settle_s
+    assert ("allow", "tier:read") == decided("GET")
+    assert ("ask", "tier:irreversible") == decided("POST")
