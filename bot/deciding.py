@@ -1,4 +1,4 @@
-"""Decisions from Slack: votes, taking them back, asking again, answers, and what became of an ambiguous call.
+"""Decisions from Slack: votes, taking them back, asking again, answers, what became of an ambiguous call, rollbacks.
 
 A click names a question; who clicked is Slack's word; everything else is looked up and checked on locked rows. What is
 said comes back as a private sentence, what follows from it is drawn from state.
@@ -28,10 +28,13 @@ from core.runs.approval_views import AskView
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide, take_back
+from core.runs.commands.request import Limits
 from core.runs.commands.resolve import resolve
+from core.runs.commands.rollback import Asked, roll_back
 from core.store import approvals, freezes, people, runs
 from core.store.inbox import InboxRow
 from core.store.lane import Decide, Target
+from core.tools.catalogue import undoings
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +109,18 @@ async def settle(office: Office, row: InboxRow) -> Message:
 
     def command(who: Principal, now_ms: int) -> Decide:
         return partial(resolve, run_id=run_id, call_id=call_id, by=who, ran=ran, now_ms=now_ms)
+
+    return await _by_person(office, row, Target(run_id=run_id), command)
+
+
+async def have_rolled_back(office: Office, row: InboxRow) -> Message:
+    """Create the run that undoes what another one did."""
+    run_id, desk = str(row.body["value"]), office.desk
+    limits = Limits(desk.config.limits.steps, desk.config.limits.run_time_ms)
+
+    def command(who: Principal, now_ms: int) -> Decide:
+        asked = Asked(run_id, who, "", desk.policy, limits, undoings(desk.config.uses))
+        return partial(roll_back, asked=asked, child_id=desk.ids.run(), salt=desk.ids.salt(), now_ms=now_ms)
 
     return await _by_person(office, row, Target(run_id=run_id), command)
 

@@ -9,7 +9,7 @@ from core.record.changes import Refusal
 from core.record.freezes import Scope
 from core.runs import freezing
 from core.runs.commands.freeze import may_freeze
-from core.tools.catalogue import tool_names
+from core.tools.catalogue import call_names
 
 
 async def freeze(office: Office, rest: str, *, who: Principal, channel: str) -> Message:
@@ -39,7 +39,7 @@ async def _act(office: Office, rest: str, *, who: Principal, channel: str, thawi
             desk.database,
             desk.tenant,
             agents=desk.config.playbooks,
-            tools={*tool_names(), *desk.config.tools},
+            tools={*call_names(desk.config), *desk.config.tools},
             channel_name=desk.slack.channel_name,
             thawing=thawing,
         )

@@ -37,6 +37,7 @@ class ActionId(StrEnum):
 
     RUN_KILL = "run_kill"
     RUN_DETAILS = "run_details"
+    RUN_ROLL_BACK = "run_roll_back"
     RUN_INPUTS = "run_inputs_open"
     APPROVAL_APPROVE = "approval_approve"
     APPROVAL_DENY = "approval_deny_open"

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from core.actions.envelope import digest
 from core.actions.policy import parse
+from core.clock import Clock
 from core.ids import TENANT, Ids, RunId
 from core.planners.base import Act, PlanStep, Turn
 from core.principals import Principal
@@ -332,7 +333,7 @@ async def a_worker(database: Database, worker: str = "w1", *, clock: FixedClock 
 
 
 async def claimed_by(
-    database: Database, worker: str, *run_ids: str, clock: FixedClock | None = None, boot_id: str = BOOT_ID
+    database: Database, worker: str, *run_ids: str, clock: Clock | None = None, boot_id: str = BOOT_ID
 ) -> list[Snapshot]:
     """What a worker gets that asks for these runs (or for any)."""
     clock = clock or FixedClock()

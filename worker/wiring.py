@@ -32,8 +32,10 @@ from core.execution.sandbox import probe_environment
 from core.ids import Ids
 from core.ops.place import Place
 from core.planners.playbook import PlaybookPlanner
+from core.planners.rollback import RollbackPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.record.workers import Identity
+from core.runs import undoing
 from core.runs.calls import Bench, Caps, Outdoors
 from core.runs.commands.request import Pinned
 from core.runs.engine import Station
@@ -125,7 +127,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             database=database,
             clock=clock,
             bench=bench,
-            planners={"playbook": PlaybookPlanner()},
+            planners={"playbook": PlaybookPlanner(), undoing.KIND: RollbackPlanner()},
             workspaces=Workspaces(home / "workspaces", objects),
             worker=identity.id,
             host=host,

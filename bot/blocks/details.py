@@ -6,7 +6,7 @@ A snapshot, said so; opening it again shows the newest. The whole record, for ma
 
 from collections.abc import Sequence
 
-from bot.blocks import facts
+from bot.blocks import facts, rollback
 from bot.blocks.approval_parts import TITLES, digits, effect, votes
 from bot.blocks.bounds import VIEW_TITLE
 from bot.blocks.elements import Block, context, divider, line, moment, prose, quote, rich, say, unparsed, word
@@ -38,6 +38,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
     blocks = [
         rich(facts.headline(view)),
         facts.identity(view),
+        rollback.of_another(view),
         _asked(view),
         facts.blocked(view),
         facts.stop(view),
@@ -45,6 +46,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
         facts.plan(view, lines=40),
         facts.files(facts.outputs(view), "Files it made", _FILES),
         facts.files(inputs, "Files it was given", _FILES),
+        rollback.progress(view) or rollback.undoable(view),
         divider(),
         _actions(view),
         *_approvals(view),

@@ -211,6 +211,8 @@ def ending(view: RunView) -> list[Block]:
     if not is_ended(view) or (view.stop is not None and view.stop.confirmed_at_ms is None):
         return []
     words = badge(view.state, view.stop)[1]
+    if view.state is RunState.ROLLED_BACK:
+        return [word(words), moment(view.updated_at_ms)]
     at = moment(view.ended_at_ms or view.updated_at_ms)
     if view.stop is None:
         return [word(words), at]

@@ -1,10 +1,10 @@
-"""The one live card of a run, and its two buttons.
+"""The one live card of a run, and its buttons.
 
 A card is drawn from the read model each time, never edited: whoever changes the run, from whichever surface, it looks
 the same. When and how often it is drawn is `delivery.cards`' business.
 """
 
-from bot.blocks import facts
+from bot.blocks import facts, rollback
 from bot.blocks.elements import Block, Message, actions, button, confirmation, context, message, rich, say, word
 from bot.blocks.words import ago, duration, is_ended
 from bot.surface import METADATA_EVENT, ActionId
@@ -27,18 +27,21 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         now_ms: Wall clock; only the heartbeat line depends on it, and only by the minute.
 
     Returns:
-        A message whose metadata names the run; Kill is there only while there is something to stop.
+        A message whose metadata names the run; Kill is there only while there is something to stop, Roll back only
+        while there is something that can be undone.
     """
     return message(
         facts.one_sentence(view),
         rich(facts.headline(view)),
         facts.frozen(view),
         facts.identity(view),
+        rollback.of_another(view),
         facts.plan(view),
         facts.waiting(view),
         facts.blocked(view),
         facts.stop(view),
         facts.outcome(view, _CARD_OUTCOME),
+        rollback.progress(view),
         _closing(view) or _heartbeat(view, now_ms),
         actions(*buttons(view)),
         metadata={"event_type": METADATA_EVENT, "event_payload": {"run": view.id}},
@@ -46,10 +49,12 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
 
 
 def buttons(view: RunView) -> list[Block]:
-    """Kill while the run has not ended and nobody has stopped it, and Details."""
+    """Kill while the run has not ended and nobody has stopped it, Roll back if that would work, and Details."""
     row = []
     if not is_ended(view) and view.stop is None:
         row.append(kill_button(view.id, view.agent))
+    if (undo := rollback.roll_back_button(view)) is not None:
+        row.append(undo)
     row.append(button("Details", ActionId.RUN_DETAILS, view.id))
     return row
 
@@ -69,7 +74,8 @@ def kill_button(run_id: str, agent: str) -> Block:
 def _closing(view: RunView) -> Block | None:
     if not (leaves := facts.ending(view)):
         return None
-    return context(*leaves, word(f"· after {duration(view.duration_ms)}"))
+    took = "· ran for" if view.state is RunState.ROLLED_BACK else "· after"
+    return context(*leaves, word(f"{took} {duration(view.duration_ms)}"))
 
 
 def _heartbeat(view: RunView, now_ms: int) -> Block | None:

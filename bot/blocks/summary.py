@@ -3,11 +3,12 @@
 The numbers and names come from stored and verified rows; the outcome is the run's own word and stands as a quotation.
 """
 
-from bot.blocks import facts
-from bot.blocks.elements import Block, Message, context, emoji, line, message, person, rich, say, word
+from bot.blocks import facts, rollback
+from bot.blocks.elements import Block, Message, actions, context, emoji, line, message, person, rich, say, word
 from bot.blocks.words import badge, count, duration, money
 from core.ids import short
 from core.record.states import CallStatus
+from core.runs.undoing import INSIDE
 from core.runs.views import ActionView, RunView
 
 _OUTCOME = 2500
@@ -40,18 +41,19 @@ def ending(view: RunView) -> Message:
         f"{view.agent} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
         f"{count(len(made), 'file')}. {view.outcome or ''}",
         rich(first),
+        rollback.of_another(view),
         facts.outcome(view, _OUTCOME),
         facts.stop(view),
         facts.files(made, "Files"),
         _effects(view),
         _figures(view),
+        actions(undo) if (undo := rollback.roll_back_button(view)) is not None else None,
     )
 
 
 def effects(view: RunView) -> list[ActionView]:
     """The calls that changed, or may have changed, something outside the run."""
-    gated = {"compensable", "irreversible"}
-    return [action for action in view.actions if action.tier in gated and action.status in _EFFECT_WORDS]
+    return [action for action in view.actions if action.tier not in INSIDE and action.status in _EFFECT_WORDS]
 
 
 def _effects(view: RunView) -> Block | None:
@@ -72,6 +74,9 @@ def _effect(view: RunView, call: ActionView) -> list[Block]:
         leaves += [word(", " if number else "; approved by "), name]
     if len(names) > _APPROVERS:
         leaves.append(word(f" and {len(names) - _APPROVERS} more"))
+    effect = next((each for each in view.undoing.effects if each.action_id == call.id), None)
+    if effect is not None and effect.status == "stands" and view.undoing.rolls_back is None:
+        leaves.append(word("; it can be undone" if effect.undo is not None else "; it cannot be undone"))
     return leaves
 
 

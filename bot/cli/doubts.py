@@ -19,7 +19,7 @@ from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.definition import Playbook
 from core.tools import http_url
-from core.tools.catalogue import tool_names
+from core.tools.catalogue import call_names, tool_names
 from core.tools.reach import Reach, check_name
 
 _METHODS = ("GET", "POST")
@@ -50,7 +50,9 @@ def doubts(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str]:
 
 def _calls(config: Config) -> Iterator[Proposal]:
     """Every call there can be, but for its arguments."""
-    for tool, agent, method in product(sorted({*tool_names(), *config.tools}), config.playbooks or ("any",), _METHODS):
+    for tool, agent, method in product(
+        sorted({*call_names(config), *config.tools}), config.playbooks or ("any",), _METHODS
+    ):
         word = config.tool(tool)
         yield Proposal(tool, word.tier, word.recovery, agent, word.environment, {"method": method}, word.uses)
 
@@ -103,7 +105,7 @@ def _contains(wide: str, narrow: str) -> bool:
 def _nearest(rule: Rule, config: Config) -> str:
     """Which of its names there is none of."""
     known = (
-        (rule.tools, sorted({*tool_names(), *config.tools}), "tool", "Tools"),
+        (rule.tools, sorted({*call_names(config), *config.tools}), "tool", "Tools"),
         (rule.agents, list(config.playbooks), "playbook", "Playbooks"),
         (
             rule.environments,
@@ -128,7 +130,7 @@ def _unclassified(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str
 
 def doubtful_tools(config: Config) -> Iterator[str]:
     """Words on tools that nobody has, and probes that would be kept from asking."""
-    names = tool_names(config)
+    names = call_names(config)
     for name, word in config.tools.items():
         if name not in names:
             guess = did_you_mean(name, names, noun="There are")

@@ -22,7 +22,7 @@ from core.record.freezes import FreezeChange, Frozen
 from core.runs import freezing, reading
 from core.runs.commands.freeze import may_freeze
 from core.secrets import Redactor
-from core.tools.catalogue import tool_names
+from core.tools.catalogue import call_names
 
 
 async def freeze(settings: Settings, wanted: str, *, as_name: str | None, reason: str) -> int:
@@ -87,7 +87,7 @@ async def _wanted(here: Installation, text: str, *, thawing: bool = False) -> Fr
                 here.database,
                 here.tenant,
                 agents=here.config.playbooks,
-                tools={*tool_names(), *here.config.tools},
+                tools={*call_names(here.config), *here.config.tools},
                 channel_name=channel_name,
                 thawing=thawing,
             )

@@ -194,6 +194,19 @@ def _kill(
     run_command(stopping.stop(settings(config), run, agent=agent, everything=all_, as_name=as_, reason=reason))
 
 
+@app.command("rollback")
+def _rollback(
+    run: Run,
+    as_: As = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the run that does it.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Undo what a run did outside, as the Roll back button does: by a run of its own, with approvals of its own."""
+    from bot.cli import rolling_back
+
+    run_command(rolling_back.rollback(settings(config), run, as_name=as_, reason=reason))
+
+
 @app.command("freeze")
 def _freeze(
     scope: Scope,

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bot.blocks.rollback import standing
 from bot.blocks.text import one_line, plain
 from bot.blocks.words import ago, badge, duration, size
 from bot.cli.installation import BadAnswer, Refused
@@ -22,6 +23,7 @@ from core.clock import rfc3339
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
 from core.ids import short
 from core.record.freezes import because
+from core.record.states import RunState
 from core.runs.views import EventView, RunLine, RunView
 
 BAD, USAGE, REFUSED = 1, 2, 3
@@ -85,6 +87,8 @@ def print_run(view: RunView) -> None:
     _, words = badge(view.state, view.stop)
     console.print(f"[bold]{view.id}[/bold]  {escape(words)}")
     console.print(f"agent {escape(view.agent)} · asked by {escape(view.requester)} · {duration(view.duration_ms)}")
+    if view.undoing.rolls_back is not None:
+        console.print(escape(f"undoes what {view.undoing.rolls_back} did"))
     if view.text:
         console.print(escape(one_line(view.text, 300)))
     for step in view.plan:
@@ -100,6 +104,10 @@ def print_run(view: RunView) -> None:
         console.print(
             escape(f"  {artifact.role:<7} {artifact.name}  {size(artifact.size)}  sha256:{artifact.sha256[:12]}…")
         )
+    for effect in view.undoing.effects:
+        console.print(escape(f"  effect  {effect.tool} in step {one_line(effect.step, 60)}: {standing(effect, view)}"))
+    if view.undoing.rollback is not None and view.state is not RunState.ROLLED_BACK:
+        console.print(escape(f"being rolled back by {view.undoing.rollback.run_id}"))
     if view.stop is not None:
         stop = view.stop
         state = (

@@ -25,7 +25,7 @@ from core.nearest import did_you_mean
 from core.planners.compile import compile_playbooks
 from core.record.rows import CallRow, Snapshot
 from core.store import approvals, runs
-from core.tools.catalogue import tool_names
+from core.tools.catalogue import call_names, tool_names
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ async def explain(settings: Settings, wanted: str | None, inline: Inline, *, as_
 
 def _written(config: Config, inline: Inline) -> Proposal:
     """The call on the command line; names nobody knows are refused, for every verdict on them would mislead."""
-    tools = sorted({*tool_names(), *config.tools})
+    tools = sorted({*call_names(config), *config.tools})
     if inline.tool is None or inline.agent is None:
         raise UsageError("Say which tool and which playbook: `--tool NAME --agent NAME`.")
     if inline.tool not in tools:

@@ -24,6 +24,7 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
 
     app.action(ActionId.RUN_KILL.value)(block_actions.on_kill(office))
     app.action(ActionId.RUN_DETAILS.value)(block_actions.on_details(office))
+    app.action(ActionId.RUN_ROLL_BACK.value)(decisions.on_click(office, "click.roll-back"))
     app.action(ActionId.RUN_INPUTS.value)(block_actions.on_inputs(office))
 
     app.action(ActionId.APPROVAL_APPROVE.value)(decisions.on_click(office, "click.vote", decision="approve"))

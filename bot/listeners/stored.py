@@ -135,6 +135,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.again(office, row), thread)]
         case "click.ran" | "click.not-run":
             return [Said(await deciding.settle(office, row), thread)]
+        case "click.roll-back":
+            return [Said(await deciding.have_rolled_back(office, row), thread)]
         case "view.answer":
             return [Said(await deciding.take_answer(office, row), thread)]
         case "command":

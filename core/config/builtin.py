@@ -27,3 +27,6 @@ LOOKS_WHERE_TOLD = ("http",)
 
 ONE_NAME = ("ask",)
 """Tools that have no other name: runs, cards and forms know them by it."""
+
+UNDO = ".undo"
+"""How the name of what takes a tool's effect back ends."""

@@ -5,6 +5,7 @@ Watching the file for changes is the caller's work; a file that cannot be used r
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from core.config.builtin import UNDO
 from core.config.checks import policy_problems
 from core.config.document import Document, canonical_json, parse_document, read_document
 from core.config.fields import validated
@@ -72,8 +74,14 @@ class Config:
     """Every file it was read from."""
 
     def tool(self, name: str) -> ToolWord:
-        """The operator's word on a tool; one that is not listed has no tier and is `opaque`."""
-        return self.tools.get(name, _UNLISTED)
+        """The operator's word on a tool; one that is not listed has no tier and is `opaque`.
+
+        What takes a tool's effect back (`git_push.undo`) has that tool's word, unless it is listed itself.
+        """
+        if (own := self.tools.get(name)) is not None:
+            return own
+        word = self.tools.get(name.removesuffix(UNDO), _UNLISTED)
+        return word if word.uses is None else word.model_copy(update={"uses": None})
 
     @property
     def uses(self) -> Mapping[str, str]:
@@ -94,6 +102,15 @@ class Config:
     def policy_digest(self) -> str:
         """`sha256:…` of `policy_text`."""
         return _sha256(self.policy_text)
+
+
+def uses_in(policy_text: str) -> Mapping[str, str]:
+    """The operator's own tools as a pinned `policy_text` has them, and the tool behind each; in any other text none."""
+    try:
+        tools: Mapping[str, Mapping[str, Any]] = json.loads(policy_text)["tools"]
+        return {name: word["uses"] for name, word in tools.items() if word.get("uses") is not None}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def load_config(path: Path) -> Config:

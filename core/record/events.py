@@ -36,6 +36,8 @@ EVENT_TYPES: Mapping[str, str] = {
     "policy-changed": "the operator's policy changed, and from here on the run is decided by the new one",
     "run-frozen": "an operator's freeze covers the run: nothing of it starts until that is thawed",
     "run-thawed": "a freeze that covered the run was thawed",
+    "rollback-asked": "somebody asked to have the run rolled back, and the run that does it was created",
+    "rollback-ended": "a rollback of the run ended without having done everything; it can be asked for again",
     "late-result": "a result arrived after its attempt had lost the run; it is kept and never applied",
     "stop-requested": "somebody asked the run to stop, and the fence was raised",
     "stop-reported": "a host said what it found of the stopped run, and what it ended",

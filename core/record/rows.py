@@ -43,6 +43,8 @@ class RunRow:
     created_at: int
     updated_at: int
     parent_id: str | None = None
+    rollback_id: str | None = None
+    """The run that takes this one back: under way, or done."""
     depth: int = 0
     text: str = ""
     request_digest: str = ""
@@ -90,6 +92,11 @@ class RunRow:
     def head(self) -> ChainHead:
         """Where the run's next event links."""
         return ChainHead(self.event_seq, self.event_hash, self.event_at)
+
+    @property
+    def rolls_back(self) -> str | None:
+        """The run this one takes back, if it is a rollback."""
+        return self.parent_id if self.source_key.startswith("rollback:") else None
 
     @property
     def inputs(self) -> dict[str, Any]:

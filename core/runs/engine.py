@@ -58,7 +58,7 @@ class Station:
     clock: Clock
     bench: Bench
     planners: Mapping[str, Planner]
-    """By document kind: `playbook`."""
+    """By document kind: `playbook`, `rollback`."""
     workspaces: Workspaces
     worker: str
     host: str
@@ -367,6 +367,8 @@ class Slice:
         except TerminalError as error:
             return steps.give_up(snapshot, error.user_text, stamp)
         crashpoint("CP08")
+        if may_look and steps.is_between_compensations(snapshot, turn):
+            crashpoint("CP23")
         bench = self._station.bench
         call_id = bench.ids.call()
         proposed = None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from core.config.load import uses_in
 from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
@@ -11,10 +12,13 @@ from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import freezing
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
+from core.runs.rollback_views import Undoable, undoable
+from core.runs.undoing import INSIDE
 from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
-from core.store import freezes, runs
+from core.store import documents, freezes, runs
 from core.store.runs import Traces
 from core.store.session import Database
+from core.tools.catalogue import undoings
 
 
 async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
@@ -22,10 +26,11 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     found = await runs.snapshot(database, tenant, run_id)
     if found is None:
         return None
+    undoing = await _undoing(database, found)
     if found.run.killed_at is None:
         over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
-        return _view(found, None, over)
-    return _view(found, await runs.traces(database, tenant, run_id), ())
+        return _view(found, None, over, undoing)
+    return _view(found, await runs.traces(database, tenant, run_id), (), undoing)
 
 
 async def lines(
@@ -91,7 +96,18 @@ def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
     )
 
 
-def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> RunView:
+async def _undoing(database: Database, found: Snapshot) -> Undoable:
+    """What it did outside; only a run that has ended and did something may have rollbacks to look at."""
+    run = found.run
+    if all(call.tier in INSIDE for call in found.calls):
+        return undoable(found, [found], {})
+    policy = await documents.find(database, run.tenant, run.policy_digest)
+    known = undoings({} if policy is None else uses_in(policy.body))
+    ended = run.run_state in TERMINAL
+    return undoable(found, await runs.tree(database, run.tenant, run.root_id) if ended else [found], known)
+
+
+def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], undoing: Undoable) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -134,6 +150,7 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> 
         sandbox=run.sandbox,
         question=question_view(found),
         freezes=tuple(freeze_view(row) for row in over),
+        undoing=undoing,
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )

@@ -82,6 +82,12 @@ def request(snapshot: Snapshot, document: str) -> PlanRequest:
     return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes))
 
 
+def is_between_compensations(snapshot: Snapshot, turn: Turn) -> bool:
+    """Whether a rollback has taken something back already and is about to take back more."""
+    done = any(call.call_status is CallStatus.SUCCEEDED for call in snapshot.calls)
+    return snapshot.run.rolls_back is not None and done and isinstance(turn.move, Act)
+
+
 def _plan_line(step: PlanStep) -> dict[str, str]:
     return {"id": step.id, "title": step.title, "status": step.status, "note": step.note}
 

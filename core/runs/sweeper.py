@@ -2,7 +2,8 @@
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
 that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
-rows of dead workers go, half-written files and files that nothing names go. Works without Redis.
+ended rollbacks are written down, rows of dead workers go, half-written files and files that nothing names go. Works
+without Redis.
 """
 
 import logging
@@ -16,7 +17,7 @@ from core.crashpoints import crashpoint
 from core.errors import RetryableError
 from core.queue import Doorbell
 from core.record.changes import Decided
-from core.runs import freezing
+from core.runs import freezing, rollbacks
 from core.runs.collecting import NOTHING, Collected, Collector
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
@@ -47,6 +48,8 @@ class Swept:
     """Runs that were brought in line with a freeze or its end."""
     collected: Collected = NOTHING
     """Files that nothing named."""
+    rolled_back: int = 0
+    """Ended rollbacks that were written down on their runs."""
 
 
 class Sweeper:
@@ -81,14 +84,18 @@ class Sweeper:
         # First, so that what stands still is parked and not merely kept from expiring by the guard.
         followed = await self._follow()
         expired = await self._expire()
+        now_ms = self._clock.wall_ms()
+        rolled = await rollbacks.close_all(self._database, self._doorbell, now_ms=now_ms, limit=_BATCH)
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp, collected = await self._tidy_store()
-        if rung or gone or temp or expired or followed or collected != NOTHING:
-            counts = {"rung": rung, "workers": gone, "temp_files": temp, "expired": expired, "followed": followed}
-            log.info("swept", extra={"action": "swept", **counts, **asdict(collected)})
-        return Swept(rung, gone, temp, expired, followed, collected)
+        swept = Swept(rung, gone, temp, expired, followed, collected, rolled)
+        counts = {**asdict(swept), **asdict(collected)}
+        del counts["collected"]
+        if any(counts.values()):
+            log.info("swept", extra={"action": "swept", **counts})
+        return swept
 
     async def _tidy_store(self) -> tuple[int, Collected]:
         """What nobody needs leaves the artifact store, if that can be used; of calls that need it, that is said."""

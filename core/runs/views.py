@@ -5,13 +5,14 @@ them is `core.store`'s work; wording them is the surface's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.clock import rfc3339
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import ApprovalView, QuestionView
+from core.runs.rollback_views import Undoable
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ class RunView:
     """What it waits to be told, while it is blocked with a question."""
     freezes: tuple[FreezeView, ...] = ()
     """Open freezes that cover it, the earliest first: nothing of it starts."""
+    undoing: Undoable = field(default_factory=Undoable)
+    """What it did outside, and how far that was undone."""
     cost_micro_usd: int = 0
     steps: int = 0
 
@@ -178,6 +181,8 @@ class RunView:
             "duration_ms": self.duration_ms,
             "sandbox": self.sandbox,
             "steps": self.steps,
+            "rolls_back": self.undoing.rolls_back,
+            "can_roll_back": self.undoing.possible,
         }
         return {
             "run": run,
@@ -197,6 +202,8 @@ class RunView:
                 }
                 for a in self.actions
             ],
+            "effects": [effect.as_json() for effect in self.undoing.effects],
+            "rollback": None if self.undoing.rollback is None else self.undoing.rollback.as_json(),
             "approvals": [approval.as_json() for approval in self.approvals],
             "freezes": [freeze.as_json() for freeze in self.freezes],
             "artifacts": [

@@ -212,16 +212,25 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "I20",
-        "a completed run has no open call",
+        # A call that a stop cut off inside the workspace stays unknown, and there is nothing of it to take back.
+        "what is completed has no open call, and what is rolled back has no open effect",
         """SELECT r.id FROM runs r JOIN tool_calls c ON c.tenant = r.tenant AND c.run_id = r.id
-           WHERE r.state IN ('completed', 'rolled-back') AND c.status IN ('intent', 'started', 'unknown')""",
+           WHERE r.state IN ('completed', 'rolled-back') AND (c.status IN ('intent', 'started')
+           OR (c.status = 'unknown' AND (r.state = 'completed' OR c.tier NOT IN ('read', 'workspace'))))""",
         "A run said that it was done while something of it was open. Look at the call, and report it.",
+    ),
+    Invariant(
+        "I20",
+        "what is rolled back has a rollback that was completed",
+        """SELECT r.id FROM runs r LEFT JOIN runs c ON c.tenant = r.tenant AND c.id = r.rollback_id
+           AND c.parent_id = r.id AND c.state = 'completed' WHERE r.state = 'rolled-back' AND c.id IS NULL""",
+        "A run says that it was undone, and nothing has done it. Look at its log and at its effects, and report it.",
     ),
     Invariant(
         "I21",
         "an unknown outcome stops the run",
         """SELECT r.id FROM runs r JOIN tool_calls c ON c.tenant = r.tenant AND c.run_id = r.id
-           WHERE c.status = 'unknown' AND r.state NOT IN ('blocked', 'failed', 'canceled')""",
+           WHERE c.status = 'unknown' AND r.state NOT IN ('blocked', 'failed', 'canceled', 'rolled-back')""",
         "A run went on although nobody knows what its call did. Stop it, look at the call, and report it.",
     ),
     Invariant(

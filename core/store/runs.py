@@ -146,6 +146,36 @@ async def artifact(database: Database, tenant: str, artifact_id: str) -> Artifac
     return None if row is None else ArtifactRow(**row)
 
 
+async def tree(database: Database, tenant: str, root_id: str) -> list[Snapshot]:
+    """A run and everything below it, each as a decision looks at it, by id."""
+    statement = select(runs).where(runs.c.tenant == tenant, runs.c.root_id == root_id).order_by(runs.c.id)
+    async with database.read() as connection:
+        rows = (await connection.execute(statement)).mappings().all()
+        children: dict[str, Sequence[Any]] = {}
+        for name in CHILDREN:
+            table = metadata.tables[name]
+            found = select(table).where(table.c.tenant == tenant, table.c.run_id.in_([row["id"] for row in rows]))
+            children[name] = (await connection.execute(found)).mappings().all()
+    return snapshots_of(rows, children)
+
+
+async def ended_rollbacks(database: Database, *, limit: int) -> list[tuple[str, str]]:
+    """`(tenant, run id)` of rollbacks that have ended while their run still waits for them."""
+    child = runs.alias("child")
+    statement = (
+        select(child.c.tenant, child.c.id)
+        .select_from(runs.join(child, and_(child.c.tenant == runs.c.tenant, child.c.id == runs.c.rollback_id)))
+        .where(
+            runs.c.rollback_id.is_not(None),
+            runs.c.state != str(RunState.ROLLED_BACK),
+            child.c.state.in_([str(ended) for ended in TERMINAL]),
+        )
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [(row.tenant, row.id) for row in await connection.execute(statement)]
+
+
 async def run_of_call(database: Database, tenant: str, call_id: str) -> str | None:
     """Which run a call belongs to."""
     statement = select(tool_calls.c.run_id).where(tool_calls.c.tenant == tenant, tool_calls.c.id == call_id)

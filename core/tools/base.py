@@ -181,3 +181,25 @@ class Tool(Protocol):
     async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
         """Do it once. Never raises for an expected failure; an exception counts as `unknown`."""
         ...
+
+
+@runtime_checkable
+class Undoing(Protocol):
+    """A tool whose effect another tool of its own takes back; that one is asked about and recorded like any."""
+
+    @property
+    def undo(self) -> Tool:
+        """What takes it back; its name is the tool's with `.undo` at the end."""
+        ...
+
+    def undo_args(self, args: Mapping[str, Json], out: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        """The arguments that take back one call.
+
+        Args:
+            args: Those the call ran with.
+            out: What it answered; by a person's word that it ran, next to nothing.
+
+        Returns:
+            Arguments for `undo`, or `None` if nothing says what there is to take back.
+        """
+        ...

@@ -2,11 +2,14 @@
 banksman.yml; a tool by another name is `uses` there.
 """
 
+from collections.abc import Mapping
+from copy import copy
+
 from core.config.load import Config
 from core.config.models import ToolWord
 from core.tools.artifact import Artifact
 from core.tools.ask import Ask
-from core.tools.base import Probing, Tool
+from core.tools.base import Probing, Tool, Undoing
 from core.tools.files import DeleteFile, ListFiles, ReadFile, WriteFile
 from core.tools.git.push import GitPush
 from core.tools.git.read import GitRead
@@ -37,14 +40,32 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
 
 
 def all_tools(config: Config) -> list[Tool]:
-    """The tools of an installation: those that come with Banksman, and the operator's own names for them."""
-    cap_bytes = config.limits.artifact_bytes
-    found = [_with_probe(tool, config.tool(tool.name)) for tool in standard_tools(cap_bytes)]
-    for name, uses in config.uses.items():
-        tool = next(each for each in standard_tools(cap_bytes) if each.name == uses)
-        tool.name = name
-        found.append(_with_probe(tool, config.tool(name)))
-    return found
+    """The tools of an installation: those that come with Banksman, the operator's own names for them, and beside each
+    that has one what takes its effect back.
+    """
+    found = _named(standard_tools(config.limits.artifact_bytes), config.uses)
+    found += [tool.undo for tool in found if isinstance(tool, Undoing)]
+    return [_with_probe(tool, config.tool(tool.name)) for tool in found]
+
+
+def undoings(uses: Mapping[str, str]) -> Mapping[str, Undoing]:
+    """The tools whose effects can be taken back, by name.
+
+    Args:
+        uses: The operator's own names, and the tool behind each.
+    """
+    return {tool.name: tool for tool in _named(standard_tools(1), uses) if isinstance(tool, Undoing)}
+
+
+def _named(standard: list[Tool], uses: Mapping[str, str]) -> list[Tool]:
+    """These tools, and each of them once more under every other name it has."""
+    found = {tool.name: tool for tool in standard}
+    return [*standard, *(_renamed(copy(found[tool]), name) for name, tool in uses.items() if tool in found)]
+
+
+def _renamed(tool: Tool, name: str) -> Tool:
+    tool.name = name
+    return tool
 
 
 def _with_probe(tool: Tool, word: ToolWord) -> Tool:
@@ -62,3 +83,8 @@ def _with_probe(tool: Tool, word: ToolWord) -> Tool:
 def tool_names(config: Config | None = None) -> list[str]:
     """The names playbooks may use: of the tools that come with Banksman, and the operator's own."""
     return [*(tool.name for tool in standard_tools(1)), *(config.uses if config is not None else ())]
+
+
+def call_names(config: Config) -> list[str]:
+    """The names calls have: those of playbooks, and of what takes their effects back."""
+    return [*tool_names(config), *(tool.undo.name for tool in undoings(config.uses).values())]

@@ -17,7 +17,7 @@ from core.actions.envelope import NotCanonical, canonical, digest
 from core.errors import ConfigError, TerminalError
 from core.tools.base import Tool
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?")
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){0,2}")
 _MOST_COMPLAINTS = 5
 _QUOTED_CHARACTERS = 80
 

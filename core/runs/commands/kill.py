@@ -14,6 +14,7 @@ from core.record.changes import Decided, Refusal, RunChange
 from core.record.rows import Snapshot
 from core.record.states import TERMINAL, CallStatus, RunState
 from core.runs import asks
+from core.runs.commands.rolled_back import let_go_by_stop
 from core.runs.draft import Draft
 
 
@@ -31,13 +32,15 @@ def kill(
     refusal = may_stop(target, by, policy)
     if refusal is not None:
         return refusal
-    if target.run.run_state in TERMINAL:
-        return _already(target)
     below = [snapshot for snapshot in _tree(runs, run_id) if snapshot.run.run_state not in TERMINAL]
-    changes = tuple(_stop(snapshot, by, reason, now_ms) for snapshot in below)
-    in_flight = sum(change.run["kill_in_flight"] for change in changes)
+    if not below:
+        return _already(target)
+    stops = tuple(_stop(snapshot, by, reason, now_ms) for snapshot in below)
+    in_flight = sum(change.run["kill_in_flight"] for change in stops)
     calls = "" if not in_flight else f" {in_flight} tool call{'s were' if in_flight > 1 else ' was'} in flight."
-    return Decided(changes, f"Stop requested for run {run_id}.{calls}")
+    # What has ended is stopped no more, but what takes it back is.
+    named = run_id if target in below else ", ".join(snapshot.run.id for snapshot in below)
+    return Decided((*stops, *let_go_by_stop(runs, below, now_ms=now_ms)), f"Stop requested for run {named}.{calls}")
 
 
 def may_stop(snapshot: Snapshot, by: Principal, policy: Policy | None) -> Refusal | None:

@@ -46,6 +46,8 @@ class Limits:
 
     steps: int = 200
     wall_clock_ms: int = 24 * 3600 * 1000
+    asks: int = 5
+    """Questions to approvers before somebody has to let it go on."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,19 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int) -> RunChange:
-    """Describe the new run: one commit holds the run, what it pinned and the event it came with."""
+def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: RunRow | None = None) -> RunChange:
+    """Describe the new run: one commit holds the run, what it pinned and the event it came with.
+
+    Args:
+        below: The run it belongs to, if it is part of another one's tree.
+    """
     surface = request.surface
     row = RunRow(
         tenant=request.tenant,
         id=run_id,
-        root_id=run_id,
+        root_id=run_id if below is None else below.root_id,
+        parent_id=None if below is None else below.id,
+        depth=0 if below is None else below.depth + 1,
         source_key=request.source_key,
         request_digest=request.digest(),
         agent=request.agent,
@@ -109,6 +117,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int) -> RunCha
         due_at=DUE_NOW,
         deadline_at=now_ms + request.limits.wall_clock_ms,
         step_cap=request.limits.steps,
+        ask_cap=request.limits.asks,
         event_hash=GENESIS,
         event_at=now_ms,
         created_at=now_ms,

@@ -4,7 +4,9 @@ urls       which addresses there are, and which are refused (pure)
 routes     where an address leads, by the operator's word, and with which secret
 inside     git in the sandbox, for everything that touches the run's own copy
 read       the tool `git_read`
-push       the tool `git_push`, and its undoing
+push       the tool `git_push`
+undoing    the tool `git_push.undo`
+looking    where a branch is over there
 
 In the child that acts outside (`core.tools.effects`):
 

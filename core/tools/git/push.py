@@ -4,26 +4,26 @@ Before anybody is asked the branch is resolved to a commit, the other side's def
 between the two to the text people read: each commit with its author, message and whole patch. Nothing of the
 workspace's own repository is trusted: git packs its objects in the sandbox, and from there on only a bare repository of
 ours is used, where each of them was checked. Right before the start all of that is derived again. What is pushed is the
-commit by its id, and only to a branch that is not there yet.
+commit by its id, and only to a branch that is not there yet. Taking it away again is `undoing`.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from core.errors import RetryableError, TerminalError
-from core.tools.base import Prepared, PreparedInput, ProbeAnswer, ToolContext, ToolResult
+from core.errors import TerminalError
+from core.tools.base import Prepared, PreparedInput, ProbeAnswer, Tool, ToolContext, ToolResult
 from core.tools.effects import run_effect
 from core.tools.git.inside import commit_inside, inside, pack_inside
+from core.tools.git.looking import answered, branch_at
 from core.tools.git.routes import route
-from core.tools.git.urls import check_branch
+from core.tools.git.undoing import GitPushUndo
+from core.tools.git.urls import check_branch, check_commit
 from core.tools.registry import Arguments
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _LEAST_S = 5.0
 """Time a push needs at the very least; with less it is not begun."""
 
@@ -43,9 +43,7 @@ class GitPushArguments(Arguments):
     @field_validator("commit", "base")
     @classmethod
     def _is_a_commit(cls, commit: str | None) -> str | None:
-        if commit is not None and not _COMMIT.fullmatch(commit):
-            raise ValueError("a commit is written in full: 40 hexadecimal digits")
-        return commit
+        return None if commit is None else check_commit(commit)
 
 
 class GitPush:
@@ -56,8 +54,20 @@ class GitPush:
     settle_s = 10.0
 
     @property
+    def undo(self) -> Tool:
+        """Under whatever name this goes by. See `Undoing`."""
+        return GitPushUndo(f"{self.name}.undo")
+
+    @property
     def arguments(self) -> type[BaseModel]:
         return GitPushArguments
+
+    def undo_args(self, args: Mapping[str, Any], out: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The branch, and the commit it was pushed to. See `Undoing`."""
+        commit = out.get("commit") or args.get("commit")
+        if commit is None:
+            return None
+        return {"url": args["url"], "branch": args["branch"], "commit": commit}
 
     async def prepare(self, args: BaseModel, context: ToolContext) -> Prepared:
         """Resolve branch and base, and read everything that would be pushed. See `Preparing`."""
@@ -66,7 +76,7 @@ class GitPush:
         commit = await _taken_out(args, context)
         text = context.scratch / "changes.patch"
         request = {**_request(args, context, way.given, commit), "text": str(text)}
-        found = _out(await run_effect(context, "git_review", request, secrets=way.secrets))
+        found = answered(await run_effect(context, "git_review", request, secrets=way.secrets))
         if found["taken"] == commit:
             raise TerminalError(f"the branch `{args.branch}` is there already, at this very commit")
         if found["taken"] is not None:
@@ -98,30 +108,12 @@ class GitPush:
         """Ask the other side where the branch is. See `Probing`."""
         assert isinstance(args, GitPushArguments)
         way = await route(args.url, context)
-        request = {"route": dict(way.given), "branch": args.branch}
-        there = _out(await run_effect(context, "git_look", request, secrets=way.secrets))["taken"]
+        there = await branch_at(way, args.branch, context)
         if there is None:
             return ProbeAnswer("not-happened")
         if there == args.commit:
             return ProbeAnswer("happened", {"branch": args.branch, "commit": args.commit, "url": way.remote.url})
         return ProbeAnswer("cannot-tell", detail=f"the branch `{args.branch}` is there, at another commit")
-
-
-async def undo(args: GitPushArguments, out: Mapping[str, Any], context: ToolContext) -> ToolResult:
-    """Delete the pushed branch, if it still is where it was pushed to.
-
-    Args:
-        args: Those the push ran with.
-        out: What it answered.
-    """
-    way = await route(args.url, context)
-    request = {
-        "route": dict(way.given),
-        "branch": args.branch,
-        "commit": out.get("commit", args.commit),
-        "repository": str(context.scratch / "empty.git"),
-    }
-    return await run_effect(context, "git_push_undo", request, secrets=way.secrets)
 
 
 async def _taken_out(args: GitPushArguments, context: ToolContext) -> str:
@@ -141,14 +133,3 @@ def _request(args: GitPushArguments, context: ToolContext, given: Mapping[str, A
         "pack": str(context.scratch / "push.pack"),
         "repository": str(context.scratch / "push.git"),
     }
-
-
-def _out(found: ToolResult) -> dict[str, Any]:
-    """What a look answered; it changes nothing, so whatever else happened to it can be tried again."""
-    match found.status:
-        case "succeeded":
-            return dict(found.out)
-        case "failed":
-            raise TerminalError(found.error or "the repository cannot be looked at")
-        case _:
-            raise RetryableError(found.error or "the repository does not answer")

@@ -17,6 +17,7 @@ _SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(.+)")
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,63}")
 _PATH = re.compile(r"[A-Za-z0-9._~!$'()*+,;=:@%/-]+")
 _BRANCH_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST = 2_000
 _PORTS = {"https": 443, "ssh": 22}
 _FORMS = "Write https://…, ssh://…, git@host:path, or an absolute path of this machine."
@@ -143,3 +144,10 @@ def check_branch(name: str) -> str:
     if not good or ".." in name or len(name) > 200 or parts[0] in ("refs", "HEAD"):
         raise ValueError("a branch is written like `fix/typo`: letters, digits, dots, dashes and slashes")
     return name
+
+
+def check_commit(commit: str) -> str:
+    """Return a commit's id if it is whole; raises `ValueError` as `check_branch` does."""
+    if not _COMMIT.fullmatch(commit):
+        raise ValueError("a commit is written in full: 40 hexadecimal digits")
+    return commit

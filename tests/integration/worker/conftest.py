@@ -17,6 +17,7 @@ from core.execution.base import Environment, SandboxLevel, SandboxReport
 from core.ids import TENANT, Ids
 from core.planners.base import Planner
 from core.planners.playbook import PlaybookPlanner
+from core.planners.rollback import RollbackPlanner
 from core.principals import Principal
 from core.queue import SilentDoorbell
 from core.record.rows import Snapshot
@@ -142,7 +143,7 @@ class Rig:
             database=self.database,
             clock=self.clock,
             bench=bench,
-            planners={"playbook": self.planner},
+            planners={"playbook": self.planner, "rollback": RollbackPlanner()},
             workspaces=Workspaces(self.home / "workspaces", objects),
             worker=identity.id,
             host="host-1",

@@ -4,7 +4,6 @@ import os
 import shlex
 from pathlib import Path
 
-from core.tools.git.push import GitPushArguments, undo
 from tests.integration.tools.git.places import Place, commit, git
 from tests.security.git.test_hostile_workspaces import config, script
 
@@ -41,7 +40,7 @@ async def test_nothing_of_it_acts(place: Place) -> None:
     prepared = await place.prepare()
     pushed = await place.push(prepared)
     assert prepared.args["commit"] == place.branches()["fix"]
-    assert "succeeded" == (await undo(GitPushArguments(**prepared.args), pushed.out, place.attempt())).status
+    assert "succeeded" == (await place.undo(**pushed.out)).status
     assert not place.outside.exists()
 
 

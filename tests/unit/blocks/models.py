@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.rollback_views import EffectView, RollbackView, Undoable
 from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunLine, RunView, StopView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID, counts, lists, numbers, run_ids, texts, users
 from tests.unit.blocks.asks import approvals, questions
@@ -67,6 +68,19 @@ def an_action(**changes: Any) -> ActionView:
     return replace(plain, **changes)
 
 
+def an_effect(**changes: Any) -> EffectView:
+    """A push that is there and can be undone, unless `changes` say otherwise."""
+    return replace(EffectView("call_1", "push", "git_push", "stands", "git_push.undo", None), **changes)
+
+
+def a_rollback(**changes: Any) -> RollbackView:
+    """A rollback that waits for its approver."""
+    plain = RollbackView(
+        "run_01kb2x9v7n4m8q3z5t6w0child", RunState.WAITING_FOR_APPROVAL, "rosa", "U0ROSA", NOW_MS - 900
+    )
+    return replace(plain, **changes)
+
+
 def a_file(name: str, size: int = 4200, role: Any = "output") -> ArtifactView:
     return ArtifactView("art_1", name, "cd" * 32, size, "image/png", role)
 
@@ -109,6 +123,25 @@ stops = st.builds(
     calls=lists(cut_off, 12),
     restarted_hosts=lists(texts, 12),
 )
+effects = st.builds(
+    EffectView,
+    action_id=st.sampled_from(["call_1", "call_2", "call_3"]),
+    step=texts,
+    tool=texts,
+    status=st.sampled_from(["stands", "undone", "unsettled"]),
+    undo=st.one_of(st.none(), texts),
+    undone_by=st.one_of(st.none(), run_ids),
+)
+rollbacks = st.builds(
+    RollbackView, run_id=run_ids, state=st.sampled_from(RunState), by=texts, by_slack=users, asked_at_ms=numbers
+)
+undoables = st.builds(
+    Undoable,
+    effects=lists(effects, 20),
+    rollback=st.one_of(st.none(), rollbacks),
+    possible=st.booleans(),
+    rolls_back=st.one_of(st.none(), run_ids),
+)
 runs = st.builds(
     RunView,
     id=run_ids,
@@ -136,6 +169,7 @@ runs = st.builds(
     stop=st.one_of(st.none(), stops),
     sandbox=st.one_of(st.none(), texts),
     question=st.one_of(st.none(), questions),
+    undoing=undoables,
     cost_micro_usd=numbers,
     steps=counts,
 )

@@ -71,6 +71,7 @@ _RUN_ID, _APPROVAL = "run_[0-9a-z]{26}", "apr_[0-9a-z]{26}:[0-9a-f]{16}"
 VALUES = {
     ActionId.RUN_KILL: _RUN_ID,
     ActionId.RUN_DETAILS: _RUN_ID,
+    ActionId.RUN_ROLL_BACK: _RUN_ID,
     ActionId.RUN_INPUTS: ".{1,2000}",
     ActionId.APPROVAL_AGAIN: _RUN_ID,
     ActionId.QUESTION_ANSWER: "call_.{1,60}",

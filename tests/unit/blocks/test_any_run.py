@@ -56,7 +56,8 @@ def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
 
     assert_sendable(card)
     over = view.state in TERMINAL or view.stop is not None
-    assert (["Details"] if over else ["Kill", "Details"]) == buttons(card.blocks)
+    undo = ["Roll back"] if view.undoing.possible else []
+    assert [*([] if over else ["Kill"]), *undo, "Details"] == buttons(card.blocks)
     assert {view.id} == {button["value"] for button in leaves(card.blocks, "button")}
 
 

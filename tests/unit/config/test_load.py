@@ -105,6 +105,16 @@ def test_a_tool_that_is_not_listed_has_no_tier_and_is_opaque() -> None:
     assert ("workspace", "idempotent", 300.0, 86_400.0) == _word(config, "shell")
 
 
+def test_what_takes_an_effect_back_has_its_tools_word_unless_it_has_one_of_its_own() -> None:
+    config = read("tools: {git_push: {tier: compensable, recovery: reconcilable, timeout: 2m, network: [git.test]}}\n")
+    assert config.tool("git_push") is config.tool("git_push.undo")
+    own = read("tools: {git_push: {tier: compensable}, git_push.undo: {tier: irreversible, timeout: 9s}}\n")
+    assert ("irreversible", "opaque", 9.0, None) == _word(own, "git_push.undo")
+    assert (None, "opaque", 60.0, None) == _word(own, "mail.undo")
+    named = read("tools: {ship: {uses: git_push, tier: compensable, recovery: reconcilable}}\n").tool("ship.undo")
+    assert ("compensable", None) == (named.tier, named.uses)
+
+
 def _word(config: Config, tool: str) -> tuple[str | None, str, float, float | None]:
     word = config.tool(tool)
     return word.tier, word.recovery, word.timeout_s, word.key_ttl_s

@@ -12,6 +12,7 @@ from typing import Any
 from core.tools.base import Prepared, ToolContext
 from core.tools.git.push import GitPush, GitPushArguments
 from core.tools.git.read import GitRead, GitReadArguments
+from core.tools.git.undoing import GitPushUndo, GitPushUndoArguments
 
 _WHO = ("-c", "user.name=Dev", "-c", "user.email=dev@example.org", "-c", "init.defaultBranch=main")
 _TIMES = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05+0200", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05+0200"}
@@ -95,6 +96,10 @@ class Place:
 
     async def probe(self, prepared: Prepared) -> Any:
         return await GitPush().probe(GitPushArguments(**prepared.args), self.attempt())
+
+    async def undo(self, **args: Any) -> Any:
+        """Take a push back as it was approved."""
+        return await GitPushUndo().perform(GitPushUndoArguments(**args), self.attempt())
 
     def branches(self) -> dict[str, str]:
         """The shop's branches and their commits."""

@@ -8,7 +8,6 @@ import pytest
 
 from core.secrets import SecretRef, SystemSecrets
 from core.tools.git.fetching import look
-from core.tools.git.push import GitPushArguments, undo
 from core.tools.reach import Credential, Reach
 from tests.integration.tools.git.places import Place, git
 from tests.integration.tools.git.server import GitServer
@@ -67,7 +66,7 @@ async def test_a_repository_is_read_and_pushed_with_the_operators_secret(
     assert "succeeded" == (await place.push(prepared)).status
     assert prepared.args["commit"] == place.branches()["fix"]
     assert PASSWORD not in str(server.seen) + (place.workspace / "again" / ".git" / "config").read_text()
-    undone = await undo(GitPushArguments(**prepared.args), prepared.args, place.attempt())
+    undone = await place.undo(url=url(server), branch="fix", commit=prepared.args["commit"])
     assert "succeeded" == undone.status
     assert "fix" not in place.branches()
 

@@ -3,11 +3,10 @@
 import pytest
 
 from core.errors import TerminalError
-from core.tools.git.push import GitPushArguments, undo
 from tests.integration.tools.git.places import Place, branches, commit, git, patch_of
 
 
-async def test_what_was_read_is_pushed_once_and_can_be_undone(place: Place) -> None:
+async def test_what_was_read_is_pushed_once(place: Place) -> None:
     fix = git(place.cloned(), "rev-parse", "fix")
     before = place.branches()
     prepared = await place.prepare()
@@ -25,8 +24,6 @@ async def test_what_was_read_is_pushed_once_and_can_be_undone(place: Place) -> N
     assert before | {"fix": fix} == place.branches()
     answer = await place.probe(prepared)
     assert ("happened", out) == (answer.found, answer.out)
-    undone = await undo(GitPushArguments(**prepared.args), result.out, place.attempt())
-    assert ("succeeded", before) == (undone.status, place.branches())
 
 
 async def test_people_read_author_committer_message_and_the_whole_patch(place: Place) -> None:
@@ -163,18 +160,3 @@ async def test_a_commit_of_the_same_branch_that_is_there_already_counts_as_pushe
     git(place.repo, "push", "-q", "origin", "fix")
     assert "succeeded" == (await place.push(prepared)).status
     assert fix == place.branches()["fix"]
-
-
-async def test_undoing_leaves_a_branch_that_went_on(place: Place) -> None:
-    place.cloned()
-    prepared = await place.prepare()
-    pushed = await place.push(prepared)
-    commit(place.repo, "More", c_py="z = 3\n")
-    git(place.repo, "push", "-q", "origin", "fix")
-    before = place.branches()
-    undone = await undo(GitPushArguments(**prepared.args), pushed.out, place.attempt())
-    assert ("failed", before) == (undone.status, place.branches())
-    assert "went on" in str(undone.error)
-    git(place.shop, "branch", "-q", "-D", "fix")
-    gone = await undo(GitPushArguments(**prepared.args), pushed.out, place.attempt())
-    assert "not there any more" in str(gone.error)
