@@ -11,9 +11,19 @@ from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import freezing
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
+from core.runs.views import (
+    ActionView,
+    ArtifactView,
+    CutOff,
+    EventView,
+    FreezeView,
+    LateView,
+    RunLine,
+    RunView,
+    StopView,
+)
 from core.store import freezes, runs
-from core.store.runs import Traces
+from core.store.runs import Late, Traces
 from core.store.session import Database
 
 
@@ -24,8 +34,9 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
         return None
     if found.run.killed_at is None:
         over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
-        return _view(found, None, over)
-    return _view(found, await runs.traces(database, tenant, run_id), ())
+        return _view(found, None, await runs.late_of(database, tenant, run_id), over)
+    traces = await runs.traces(database, tenant, run_id)
+    return _view(found, traces, traces.late, ())
 
 
 async def lines(
@@ -91,7 +102,7 @@ def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
     )
 
 
-def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> RunView:
+def _view(found: Snapshot, traces: Traces | None, late: Sequence[Late], over: Sequence[FreezeRow]) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -125,6 +136,7 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> 
                 attempts=call.attempts,
                 idempotency_key=call.idem_key,
                 error=call.error,
+                late=_late(late, call.id),
             )
             for call in found.calls
         ),
@@ -137,6 +149,10 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow]) -> 
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )
+
+
+def _late(late: Sequence[Late], call_id: str) -> tuple[LateView, ...]:
+    return tuple(LateView(row.at, row.status, row.fence, row.error) for row in late if row.call_id == call_id)
 
 
 def _stop(found: Snapshot, traces: Traces) -> StopView:
