@@ -14,9 +14,19 @@ from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
 from core.runs.undoing import INSIDE
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
+from core.runs.views import (
+    ActionView,
+    ArtifactView,
+    CutOff,
+    EventView,
+    FreezeView,
+    LateView,
+    RunLine,
+    RunView,
+    StopView,
+)
 from core.store import documents, freezes, runs
-from core.store.runs import Traces
+from core.store.runs import Late, Traces
 from core.store.session import Database
 from core.tools.catalogue import undoings
 
@@ -29,8 +39,9 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     undoing = await _undoing(database, found)
     if found.run.killed_at is None:
         over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
-        return _view(found, None, over, undoing)
-    return _view(found, await runs.traces(database, tenant, run_id), (), undoing)
+        return _view(found, None, await runs.late_of(database, tenant, run_id), over, undoing)
+    traces = await runs.traces(database, tenant, run_id)
+    return _view(found, traces, traces.late, (), undoing)
 
 
 async def lines(
@@ -107,7 +118,9 @@ async def _undoing(database: Database, found: Snapshot) -> Undoable:
     return undoable(found, await runs.tree(database, run.tenant, run.root_id) if ended else [found], known)
 
 
-def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], undoing: Undoable) -> RunView:
+def _view(
+    found: Snapshot, traces: Traces | None, late: Sequence[Late], over: Sequence[FreezeRow], undoing: Undoable
+) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -141,6 +154,7 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], und
                 attempts=call.attempts,
                 idempotency_key=call.idem_key,
                 error=call.error,
+                late=_late(late, call.id),
             )
             for call in found.calls
         ),
@@ -154,6 +168,10 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], und
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )
+
+
+def _late(late: Sequence[Late], call_id: str) -> tuple[LateView, ...]:
+    return tuple(LateView(row.at, row.status, row.fence, row.error) for row in late if row.call_id == call_id)
 
 
 def _stop(found: Snapshot, traces: Traces) -> StopView:

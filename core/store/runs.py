@@ -104,6 +104,8 @@ class Late:
     call_id: str
     status: str
     at: int
+    fence: int
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,16 @@ async def traces(database: Database, tenant: str, run_id: str) -> Traces:
         for row in sorted(attempts, key=lambda row: (row.host or "", row.n)):
             if row.host is not None:
                 boots[row.host] = (*boots.get(row.host, ()), row.boot_id)
-        late = await connection.execute(_of_run(late_results, tenant, run_id).order_by(late_results.c.at))
-        found = tuple(Late(row.call_id, row.status, row.at) for row in late)
-    return Traces(tuple(StopReportRow(**row) for row in reports), boots, found)
+    late = await late_of(database, tenant, run_id)
+    return Traces(tuple(StopReportRow(**row) for row in reports), boots, late)
+
+
+async def late_of(database: Database, tenant: str, run_id: str) -> tuple[Late, ...]:
+    """Results that came after their attempts had lost the run, the oldest first."""
+    statement = _of_run(late_results, tenant, run_id).order_by(late_results.c.at, late_results.c.id)
+    async with database.read() as connection:
+        found = (await connection.execute(statement)).all()
+    return tuple(Late(row.call_id, row.status, row.at, row.fence, row.error) for row in found)
 
 
 async def event_rows(database: Database, tenant: str, stream: str) -> Sequence[Any]:
