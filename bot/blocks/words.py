@@ -42,7 +42,7 @@ REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
     BlockedReason.POLICY_ERROR: ("the policy could not be evaluated", "An administrator has to repair the policy."),
     BlockedReason.ARTIFACT_INTEGRITY: (
         "a stored file no longer matches its digest",
-        "Tell an administrator; do not use the file.",
+        "An administrator has to bring the file back; then let it ask again.",
     ),
     BlockedReason.MODEL_ERROR: (
         "the model gave no usable answer",

@@ -32,6 +32,7 @@ async def _eyes(team: Team, ts: str) -> bool:
 
 async def test_two_mentions_in_one_thread_are_two_runs(house: House, bot: Running, team: Team) -> None:
     root = await team.say("@banksman idle")
+    await house.run()
     await team.say("@banksman idle", thread_ts=root)
 
     async def both() -> bool:
