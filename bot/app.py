@@ -78,11 +78,12 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     """
     office = bot.office
     deliveries, is_reached = _deliveries(bot, stop)
-    duty = Duty(office.desk, owner=office.desk.ids.new("bot"))
+    duty = Duty(office.desk, owner=bot.id, life=bot.life)
     sender, painter, approvals = Sender(duty), Painter(duty), ApprovalPainter(duty)
     wake = office.wake_delivery.set
     pulses = Pulses()
     health = health_of(bot, duty, pulses, is_reached=is_reached, is_stopping=stop.is_set)
+    bot.life.begin()
     # The loops end by themselves between two passes: one that is cut off may leave a transaction open.
     async with _served(bot, health), asyncio.TaskGroup() as group:
         group.create_task(deliveries())
@@ -97,6 +98,7 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
         wake()
     await asyncio.gather(office.close(), painter.close(), sender.close())
     await duty.give_up()
+    bot.life.end()
 
 
 def _served(bot: Bot, health: Health) -> AbstractAsyncContextManager[object]:
@@ -152,7 +154,8 @@ async def _deliver(
 
 async def _catch_up(office: Office, duty: Duty) -> None:
     if await duty.leads():
-        await catch_up(office)
+        left, duty.inherits = duty.inherits, False
+        await catch_up(office, everything=left)
         await refresh_standings(office)
 
 

@@ -21,6 +21,7 @@ from core.errors import TerminalError
 from core.record.changes import Landed
 from core.record.rows import ArtifactRow, Snapshot
 from core.record.states import RunState
+from core.runs.collecting import keep
 from core.runs.commands.load import loaded, unloadable
 from core.store import runs
 from core.tools.workspace import input_path
@@ -69,6 +70,7 @@ async def load(desk: Desk, run_id: str) -> bool:
     )
     if not isinstance(await desk.database.journal.commit(change), Landed):
         return False
+    await keep(desk.objects, change)
     crashpoint("CP04")
     await desk.doorbell.ring(run_id, change.run["wake"])
     return True

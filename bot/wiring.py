@@ -1,6 +1,5 @@
 """Puts the bot together from the environment and the operator's file; the only place that knows every part."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from bot.desk import Desk
 from bot.groups import Groups
 from bot.http_wire import HttpMode
 from bot.identity import Identity, TenantCheck
+from bot.life import BotLife
 from bot.office import Office
 from bot.slack import open_slack
 from bot.socket import SocketMode
 from core.artifacts import FileStore
-from core.clock import SystemClock, boot_id
+from core.clock import SystemClock, boot_id, host_name
 from core.config.live import LiveConfig
 from core.config.load import Config, load_config
 from core.config.people import group_roles, principal_for_slack
@@ -44,6 +44,9 @@ class Bot:
     ingress: SocketMode | HttpMode
     """How Slack reaches us."""
     redis_url: str | None
+    life: BotLife
+    id: str
+    """What it leads by."""
     metrics_at: Place | None = None
 
 
@@ -93,9 +96,10 @@ async def assembled(settings: Settings, *, limits: Limits | None = None) -> Asyn
                 clock=clock,
                 ids=ids,
             )
-            owner = f"bot:{socket.gethostname()}:{ids.new('bot')}"
-            sweeper = Sweeper(database, doorbell, objects, clock, owner=owner, boot_id=boot_id())
-            yield Bot(Office(desk), sweeper, redactor, ingress, settings.redis_url, settings.metrics_at)
+            own = ids.new("bot")
+            sweeper = Sweeper(database, doorbell, objects, clock, owner=own, boot_id=boot_id())
+            life = BotLife(settings.home, host_name(), boot_id(), own)
+            yield Bot(Office(desk), sweeper, redactor, ingress, settings.redis_url, life, own, settings.metrics_at)
     finally:
         await doorbell.close()
         await database.close()

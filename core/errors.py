@@ -36,7 +36,11 @@ class SchemaMismatch(BanksmanError):
 
 
 class ArtifactCorrupt(TerminalError):
-    """Stored bytes no longer have the digest they were stored under."""
+    """Stored bytes are gone, or no longer have the digest they were stored under."""
+
+    def __init__(self, message: str, *, sha256: str = "", user_text: str | None = None) -> None:
+        super().__init__(message, user_text=user_text)
+        self.sha256 = sha256
 
 
 class ArtifactTooLarge(TerminalError):

@@ -62,6 +62,12 @@ STOPS = _counter("stops_requested_total", "Runs whose stop this process committe
 STOP_S = _histogram("stop_confirmation_seconds", "From a stop requested to the same stop confirmed.", _STOP_S)
 STOP_PROCESSES = _counter("stop_processes_ended_total", "Processes that stops confirmed here had to end.")
 
+ARTIFACTS_DAMAGED = _counter("artifacts_damaged_total", "Reads of stored files that were gone or had changed.")
+ARTIFACTS_TRASHED = _counter("artifacts_trashed_total", "Stored files that nothing names any more, put into the trash.")
+ARTIFACTS_RESTORED = _counter(
+    "artifacts_restored_total", "Stored files taken out of the trash because something names them again."
+)
+
 BATCHES = _histogram("journal_batch_changes", "Changes in one commit of the journal.", _BATCH)
 BATCH_S = _histogram("journal_commit_duration_seconds", "How long one commit of the journal took.", _SHORT_S)
 COMMANDS = _counter("journal_commands_total", "Commands evaluated on locked runs.", "answer")

@@ -17,6 +17,8 @@ from core.announcements import listen
 from core.metrics import RUNS_LOST
 from core.ops.server import serving
 from core.periodic import every
+from core.runs.aftermath import EVERY_S as AFTERMATH_S
+from core.runs.aftermath import Aftermath
 from core.runs.leases import RENEW_S
 from core.runs.sweeper import Sweeper, next_pass_s
 from core.runs.tidying import tidy
@@ -48,6 +50,16 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         owner=worker.station.worker,
         boot_id=worker.lease.identity.boot_id,
     )
+    aftermath = Aftermath(
+        worker.station.database,
+        worker.station.clock,
+        worker.station.bench,
+        worker.station.workspaces,
+        worker.doorbell,
+        owner=worker.station.worker,
+        boot_id=worker.lease.identity.boot_id,
+        ends=stop,
+    )
     stopped, pulses = asyncio.Event(), Pulses()
     health = health_of(worker, pulses, is_stopping=stop.is_set)
     async with serving(worker.metrics_at, health), _leased(worker), asyncio.TaskGroup() as group:
@@ -56,6 +68,7 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         group.create_task(every(stop, lambda: POLL_S, driver.poll, pulses.poll))
         group.create_task(every(stop, lambda: POLL_S, driver.check_stopped, pulses.stops))
         group.create_task(every(stop, next_pass_s, sweeper.tick, pulses.sweeper))
+        group.create_task(every(stop, lambda: AFTERMATH_S, aftermath.tick))
         group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker)))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
         group.create_task(every(stop, lambda: WATCH_REAPER_S, worker.keeper.look))

@@ -16,6 +16,7 @@ from core.ids import short
 from core.runs.approval_views import ApprovalView
 from core.runs.views import ActionView, EventView, RunView
 
+_LATE = 2
 _ACTIONS = 20
 _EVENTS = 15
 _FILES = 20
@@ -94,6 +95,10 @@ def _action(action: ActionView) -> Block:
     ]
     if action.error:
         leaves += [word(" — "), say(action.error, italic=True, limit=200)]
+    for late in action.late[-_LATE:]:
+        leaves += [word("; an attempt that had lost the run said "), say(late.status, limit=40), word(" at ")]
+        leaves.append(moment(late.at_ms))
+        leaves.append(word(", which is kept and not used"))
     return line(*leaves)
 
 

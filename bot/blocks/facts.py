@@ -9,7 +9,7 @@ from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, mon
 from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
-from core.record.states import BlockedReason, CallStatus, RunState
+from core.record.states import MACHINES, BlockedReason, CallStatus, RunState
 from core.runs.views import ArtifactView, CutOff, FreezeView, RunView
 
 TICKS: dict[StepStatus, str] = {"pending": "○", "running": "▸", "done": "✓", "failed": "✗", "skipped": "–"}
@@ -182,10 +182,10 @@ def stop(view: RunView) -> Block | None:
 
 def _cut_off(call: CutOff) -> Block:
     """What became of a call that was in flight."""
+    if call.resolved_by is not None:
+        return line(word("In flight: "), say(call.tool, bold=True, limit=80), *_found_out(call, call.resolved_by))
     if call.late is not None:
         became = f"it answered after the stop ({call.late}); kept, and not used"
-    elif call.resolved_by is not None:
-        became = f"looked up afterwards: {call.status}"
     elif call.status is CallStatus.STARTED:
         became = "being ended"
     elif call.tier in _INSIDE:
@@ -193,6 +193,18 @@ def _cut_off(call: CutOff) -> Block:
     else:
         became = "ended before it was done; whether it had an effect outside is not known"
     return line(word("In flight: "), say(call.tool, bold=True, limit=80), word(f" — {became}"))
+
+
+def _found_out(call: CutOff, by: str) -> list[Block]:
+    """What somebody or a probe said of it afterwards, and what it had said itself."""
+    became = {
+        CallStatus.SUCCEEDED: "it happened",
+        CallStatus.FAILED: "it did not happen",
+    }.get(call.status, "whether it happened could not be found out")
+    said = [word(f"; it answered after the stop ({call.late}), which is not used")] if call.late is not None else []
+    if by in MACHINES:
+        return [word(f" — {became} (its probe was asked after the stop)"), *said]
+    return [word(f" — {became}, says "), say(by, limit=80), *said]
 
 
 def ending(view: RunView) -> list[Block]:

@@ -20,6 +20,7 @@ from core.record.changes import Landed
 from core.record.rows import ArtifactRow
 from core.record.states import TERMINAL, RunState
 from core.runs import reading
+from core.runs.collecting import keep
 from core.runs.commands.request import Limits, Pinned, Request, accept, repeated
 from core.runs.views import RunView
 from core.store import runs
@@ -167,10 +168,10 @@ async def _accepted(here: Installation, request: Request, run_id: RunId) -> RunI
     existing = await runs.find_by_source(here.database, here.tenant, request.source_key)
     if existing is None and len(underway) >= cap:
         raise Refused(f"You have {cap} runs under way, which is the most one person may have. Stop one or wait for it.")
-    answer = await here.database.journal.commit(
-        accept(request, run_id=run_id, salt=here.ids.salt(), now_ms=here.clock.wall_ms())
-    )
+    change = accept(request, run_id=run_id, salt=here.ids.salt(), now_ms=here.clock.wall_ms())
+    answer = await here.database.journal.commit(change)
     if isinstance(answer, Landed):
+        await keep(here.objects, change)
         return run_id
     existing = await runs.find_by_source(here.database, here.tenant, request.source_key)
     if existing is None:

@@ -123,6 +123,10 @@ def print_run(view: RunView) -> None:
             else f"not confirmed yet by {', '.join(stop.unconfirmed_hosts) or 'its host'}"
         )
         console.print(escape(f"stop requested by {stop.by}: {state}; {stop.processes_ended} processes ended"))
+        for call in stop.calls:
+            found = f", says {call.resolved_by}" if call.resolved_by else ""
+            late = f"; it answered after the stop ({call.late}), which is not used" if call.late else ""
+            console.print(escape(one_line(f"  in flight: {call.tool}: {call.status.value}{found}{late}", 300)))
 
 
 def print_events(events: Sequence[EventView]) -> None:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass, field
 
 from bot.desk import Desk
+from bot.life import BotLife
 from bot.slack_errors import SlackError, SlackRevoked
 from core.store import outbox, workers
 
@@ -28,6 +29,10 @@ class Duty:
 
     desk: Desk
     owner: str
+    life: BotLife | None = None
+    """Tells whether another one that leads has died."""
+    inherits: bool = False
+    """Set when the lead was taken from one that died: what that one had in hand is nobody's now."""
     _renewed_at_s: float | None = None
     _silent_until_s: float | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -41,13 +46,26 @@ class Duty:
         now_s = asyncio.get_running_loop().time()
         if self._renewed_at_s is not None and now_s - self._renewed_at_s < _RENEW_S:
             return True
-        desk = self.desk
-        leads = await workers.lead(
-            desk.database, self._name, self.owner, boot_ms=desk.clock.boot_ms(), lease_ms=int(LEAD_S * 1000)
-        )
+        leads = await self._lead() or (await self._outlives_the_leader() and await self._lead())
         # The age counts from before the question, for the lease may have begun then.
         self._renewed_at_s = now_s if leads else None
         return leads
+
+    async def _lead(self) -> bool:
+        desk = self.desk
+        return await workers.lead(
+            desk.database, self._name, self.owner, boot_ms=desk.clock.boot_ms(), lease_ms=int(LEAD_S * 1000)
+        )
+
+    async def _outlives_the_leader(self) -> bool:
+        """Whether the bot that leads is dead beyond doubt; then it leads nothing any more."""
+        leader = await workers.leader(self.desk.database, self._name)
+        if leader is None or self.life is None or not await asyncio.to_thread(self.life.has_died, leader):
+            return False
+        await workers.depose(self.desk.database, leader)
+        log.warning("the bot that led is dead; this one goes on", extra={"action": "lead_taken", "from": leader})
+        self.inherits = True
+        return True
 
     async def give_up(self) -> None:
         """Let the next bot lead at once."""

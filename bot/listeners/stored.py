@@ -69,14 +69,20 @@ def begin(office: Office, row: inbox.InboxRow, *, answer: Answer | None = None) 
         office.later(_carry_out(office, row, answer))
 
 
-async def catch_up(office: Office) -> None:
-    """Begin what was stored and left: deliveries nobody carried out, runs whose context nobody loaded."""
+async def catch_up(office: Office, *, everything: bool = False) -> None:
+    """Begin what was stored and left: deliveries nobody carried out, runs whose context nobody loaded.
+
+    Args:
+        everything: However new it is, for whoever stored it has died. What another bot has in hand all the same is
+            carried out once, whoever is first.
+    """
     desk = office.desk
     now_ms = desk.clock.wall_ms()
-    for row in await inbox.waiting(desk.database, desk.tenant, before_ms=now_ms - LEFT_AFTER_MS):
+    old_ms, created_ms = (0, 0) if everything else (LEFT_AFTER_MS, CONTEXT_AFTER_MS)
+    for row in await inbox.waiting(desk.database, desk.tenant, before_ms=now_ms - old_ms):
         begin(office, row)
     for run in await runs.listed(desk.database, desk.tenant, state=RunState.CREATED):
-        if run.created_at <= now_ms - CONTEXT_AFTER_MS:
+        if run.created_at <= now_ms - created_ms:
             office.load(run.id)
 
 

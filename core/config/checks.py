@@ -9,7 +9,7 @@ from core.config.rules import ApproversWord
 from core.nearest import did_you_mean
 
 _NOBODY = ("probe", "recovery")
-"""As `core.record.rows.MACHINES`."""
+"""As `core.record.states.MACHINES`."""
 
 
 def policy_problems(document: Document, content: ConfigFile) -> Iterator[Problem]:

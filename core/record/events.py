@@ -32,7 +32,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "approval-consumed": "the call an approval was given for started, and the approval can never be used again",
     "question-asked": "the run asked people something and waits for the answer",
     "question-answered": "somebody answered what the run had asked",
-    "call-resolved": "somebody looked and said whether a call of unknown outcome had happened",
+    "call-resolved": "a person or a probe looked and said whether a call of unknown outcome had happened",
     "policy-changed": "the operator's policy changed, and from here on the run is decided by the new one",
     "run-frozen": "an operator's freeze covers the run: nothing of it starts until that is thawed",
     "run-thawed": "a freeze that covered the run was thawed",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.record.events import ChainHead
-from core.record.states import CallStatus, RunState
+from core.record.states import MACHINES, CallStatus, RunState
 
 if TYPE_CHECKING:
     from core.record.changes import RunChange
@@ -107,10 +107,6 @@ class RunRow:
     def authors(self) -> list[str]:
         parsed: list[str] = json.loads(self.authors_json)
         return parsed
-
-
-MACHINES = ("probe", "recovery")
-"""Who settles calls without being a person; nobody else is named so."""
 
 
 @dataclass(frozen=True)

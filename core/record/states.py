@@ -74,6 +74,9 @@ DRIVEN = frozenset({_S.CONTEXT_LOADED, _S.PLANNING, _S.EXECUTING})
 """A worker may claim these whenever they are due."""
 
 
+MACHINES = ("probe", "recovery")
+"""Who settles calls without being a person; nobody else is named so."""
+
 DUE_NOW = 0
 """`due_at` of a run that has something to do at once: earlier than every clock, so no clock can be wrong about it."""
 

@@ -164,8 +164,14 @@ def context_of(
     )
 
 
-async def probed(snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyncio.Event, bench: Bench) -> ProbeAnswer:
-    """Ask a reconcilable call's probe whether it happened; what cannot be asked right now is `in-progress`."""
+async def looked_for(
+    snapshot: Snapshot, call: CallRow, workspace: Path, kill: asyncio.Event, bench: Bench, *, after_stop: bool = False
+) -> ProbeAnswer:
+    """Ask a reconcilable call's probe whether it happened; what cannot be asked right now is `in-progress`.
+
+    Args:
+        after_stop: The run was stopped, and that is proved: only what changes nothing may still be done for it.
+    """
     declared = bench.toolbox.find(call.tool)
     if declared is None or not isinstance(declared.tool, Probing):
         return ProbeAnswer("cannot-tell", detail=f"`{call.tool}` has no way to find out")
@@ -174,6 +180,10 @@ async def probed(snapshot: Snapshot, call: CallRow, workspace: Path, kill: async
         snapshot, declared, call_id=call.id, key=call.idem_key, workspace=workspace, timeout_s=timeout_s, kill=kill,
         bench=bench,
     )  # fmt: skip
+    if after_stop:
+        # A run's name on a process would say that something of the run is still alive.
+        label = replace(context.label, run_id=f"look_{call.id}")
+        context = replace(context, label=label, looks_after=call.run_id)
     try:
         args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
         async with asyncio.timeout(timeout_s + GRACE_S):

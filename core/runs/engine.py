@@ -23,11 +23,12 @@ from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import asks, preparing, steps
-from core.runs.calls import Attempted, Bench, not_started, perform, probed, settle_ms, with_retry
+from core.runs.calls import Attempted, Bench, looked_for, not_started, perform, settle_ms, with_retry
+from core.runs.collecting import keep
 from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.proposals import Proposed, key_valid_until
-from core.runs.recovery import recover
+from core.runs.recovery import proves_little, recover, still_in_doubt
 from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd, Stamp
 from core.runs.workspaces import Workspaces
@@ -109,6 +110,7 @@ class Slice:
                 case Landed():
                     assert change is not None
                     self._snapshot, self._result = self._snapshot.folded(change), None
+                    await keep(self._station.bench.objects, change)
                     return
                 case Refused("stale") if await self._read_again():
                     continue
@@ -167,6 +169,7 @@ class Slice:
                 self._kill.set()
                 return False
         self._snapshot, self._result = self._snapshot.folded(change), None
+        await keep(self._station.bench.objects, change)
         if ended is not None:
             crashpoint("CP19", ended)
         if self._run.run_state is RunState.WAITING_FOR_APPROVAL:
@@ -249,14 +252,14 @@ class Slice:
         end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
         return steps.end_call(snapshot, call, end, stamp)
 
-    async def _may_have_run(self, call: CallRow) -> bool:
-        """Whether a call that is due again had an attempt nobody knows the outcome of.
+    async def _may_have_run(self, call: CallRow, *, before: int | None = None) -> bool:
+        """Whether a call had an attempt (before that one) nobody knows the outcome of.
 
         Its row alone does not say. Where a probe has looked, or there is no effect to speak of, it does not matter.
         """
         if call.recovery != "idempotent":
             return False
-        return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id)
+        return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id, before=before)
 
     def _again(
         self,
@@ -330,7 +333,7 @@ class Slice:
         except BanksmanError as error:
             end = CallEnd("unknown", {}, error=error.user_text, resolved_by="recovery")
             return steps.end_call(snapshot, call, end, stamp)
-        answer = await probed(snapshot, call, workspace, self._kill, station.bench)
+        answer = await looked_for(snapshot, call, workspace, self._kill, station.bench)
         stamp = self._stamp()
         settled_ms = (call.started_at or 0) + settle_ms(call, station.bench)
         match answer.found:
@@ -439,6 +442,8 @@ class Slice:
         now_ms, boot_ms = clock.wall_ms(), clock.boot_ms()
         end = with_retry(call, attempted, bench=self._station.bench, now_ms=now_ms, boot_ms=boot_ms)
         metrics.attempt_ended(call.tool, end.status, took_s, again=end.retry_in_ms is not None)
+        if proves_little(call, end) and await self._may_have_run(call, before=call.attempts):
+            return still_in_doubt(end)
         return end
 
     async def _read_again(self) -> bool:

@@ -14,9 +14,19 @@ from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
 from core.runs.undoing import INSIDE
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunLine, RunView, StopView
+from core.runs.views import (
+    ActionView,
+    ArtifactView,
+    CutOff,
+    EventView,
+    FreezeView,
+    LateView,
+    RunLine,
+    RunView,
+    StopView,
+)
 from core.store import documents, freezes, runs
-from core.store.runs import Traces
+from core.store.runs import Late, Traces
 from core.store.session import Database
 from core.tools.catalogue import undoings
 
@@ -29,8 +39,9 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     undoing = await _undoing(database, found)
     if found.run.killed_at is None:
         over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
-        return _view(found, None, over, undoing)
-    return _view(found, await runs.traces(database, tenant, run_id), (), undoing)
+        return _view(found, None, await runs.late_of(database, tenant, run_id), over, undoing)
+    traces = await runs.traces(database, tenant, run_id)
+    return _view(found, traces, traces.late, (), undoing)
 
 
 async def lines(
@@ -108,7 +119,9 @@ async def _undoing(database: Database, found: Snapshot) -> Undoable:
     return undoable(found, await runs.tree(database, run.tenant, run.root_id) if ended else [found], known)
 
 
-def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], undoing: Undoable) -> RunView:
+def _view(
+    found: Snapshot, traces: Traces | None, late: Sequence[Late], over: Sequence[FreezeRow], undoing: Undoable
+) -> RunView:
     run = found.run
     return RunView(
         id=run.id,
@@ -142,6 +155,7 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], und
                 attempts=call.attempts,
                 idempotency_key=call.idem_key,
                 error=call.error,
+                late=_late(late, call.id),
             )
             for call in found.calls
         ),
@@ -155,6 +169,10 @@ def _view(found: Snapshot, traces: Traces | None, over: Sequence[FreezeRow], und
         cost_micro_usd=run.cost_micro_usd,
         steps=run.steps,
     )
+
+
+def _late(late: Sequence[Late], call_id: str) -> tuple[LateView, ...]:
+    return tuple(LateView(row.at, row.status, row.fence, row.error) for row in late if row.call_id == call_id)
 
 
 def _stop(found: Snapshot, traces: Traces) -> StopView:
@@ -184,10 +202,11 @@ def _stop(found: Snapshot, traces: Traces) -> StopView:
 
 
 def _was_cut_off(call: CallRow, killed_at: int) -> bool:
-    """Whether a stop came while this call was under way."""
+    """Whether a stop came while this call was under way; somebody may have found out since how it ended."""
     if call.call_status is CallStatus.STARTED:
         return True
-    return call.call_status is CallStatus.UNKNOWN and call.ended_at is not None and call.ended_at >= killed_at
+    in_doubt = call.call_status is CallStatus.UNKNOWN or call.resolved_by is not None
+    return in_doubt and call.ended_at is not None and call.ended_at >= killed_at
 
 
 def _event(row: Any) -> EventView:

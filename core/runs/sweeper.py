@@ -2,7 +2,8 @@
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
 that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
-ended rollbacks are written down, rows of dead workers go, half-written files go. Works without Redis.
+ended rollbacks are written down, rows of dead workers go, half-written files and files that nothing names go. Works
+without Redis.
 """
 
 import logging
@@ -13,9 +14,11 @@ from functools import partial
 from core.artifacts import ObjectStore
 from core.clock import Clock
 from core.crashpoints import crashpoint
+from core.errors import RetryableError
 from core.queue import Doorbell
 from core.record.changes import Decided
 from core.runs import freezing, rollbacks
+from core.runs.collecting import NOTHING, Collected, Collector
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
 from core.store.lane import Target
@@ -43,6 +46,8 @@ class Swept:
     """Questions whose time ran out."""
     followed: int = 0
     """Runs that were brought in line with a freeze or its end."""
+    collected: Collected = NOTHING
+    """Files that nothing named."""
     rolled_back: int = 0
     """Ended rollbacks that were written down on their runs."""
 
@@ -59,6 +64,7 @@ class Sweeper:
         self._clock = clock
         self._owner = owner
         self._boot_id = boot_id
+        self._collector = Collector(database, objects, clock)
         self._look_back = True
         """Whether the next pass has to look at everything that was thawed, for nobody may have seen it."""
 
@@ -83,12 +89,21 @@ class Sweeper:
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
-        temp = await self._objects.sweep_temp(_TEMP_AGE_S)
-        swept = Swept(rung, gone, temp, expired, followed, rolled)
-        counts = asdict(swept)
+        temp, collected = await self._tidy_store()
+        swept = Swept(rung, gone, temp, expired, followed, collected, rolled)
+        counts = {**asdict(swept), **asdict(collected)}
+        del counts["collected"]
         if any(counts.values()):
             log.info("swept", extra={"action": "swept", **counts})
         return swept
+
+    async def _tidy_store(self) -> tuple[int, Collected]:
+        """What nobody needs leaves the artifact store, if that can be used; of calls that need it, that is said."""
+        try:
+            return await self._objects.sweep_temp(_TEMP_AGE_S), await self._collector.tick()
+        except RetryableError as error:
+            log.warning("the artifact store is not tidied: %s", error, extra={"action": "store_untidied"})
+            return 0, NOTHING
 
     async def _follow(self) -> int:
         """Bring runs in line with what was frozen and thawed; nothing else of a pass has to wait until that works."""

@@ -16,6 +16,18 @@ from core.runs.rollback_views import Undoable
 
 
 @dataclass(frozen=True)
+class LateView:
+    """How an attempt ended by its own word, after it had lost its run: kept, never used."""
+
+    at_ms: int
+    status: str
+    fence: int
+    """The one it ran under."""
+    error: str | None
+    """Text from a tool."""
+
+
+@dataclass(frozen=True)
 class ActionView:
     """One tool call."""
 
@@ -30,6 +42,8 @@ class ActionView:
     idempotency_key: str
     error: str | None = None
     """Why it failed, as a sentence; text from a tool, to be escaped wherever it is shown."""
+    late: tuple[LateView, ...] = ()
+    """Results that came too late, the oldest first."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class CutOff:
     late: str | None
     """How it ended by its own word, if that came after the stop: kept, never used."""
     resolved_by: str | None
-    """Who found out what became of it."""
+    """Who looked for what became of it: somebody by name, or `probe`; with `unknown`, looking did not tell."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,10 @@ class RunView:
                     "attempts": a.attempts,
                     "idempotency_key": a.idempotency_key,
                     "error": a.error,
+                    "late_results": [
+                        {"at": rfc3339(late.at_ms), "status": late.status, "fence": late.fence, "error": late.error}
+                        for late in a.late
+                    ],
                 }
                 for a in self.actions
             ],
@@ -229,7 +247,13 @@ class RunView:
                 "unconfirmed_hosts": list(self.stop.unconfirmed_hosts),
                 "restarted_hosts": list(self.stop.restarted_hosts),
                 "calls": [
-                    {"action_id": c.action_id, "tool": c.tool, "status": c.status.value, "late_result": c.late}
+                    {
+                        "action_id": c.action_id,
+                        "tool": c.tool,
+                        "status": c.status.value,
+                        "late_result": c.late,
+                        "resolved_by": c.resolved_by,
+                    }
                     for c in self.stop.calls
                 ],
             },

@@ -14,10 +14,11 @@ _POSTGRES = "postgresql+asyncpg://"
 _SQL = "SELECT fence, killed_at FROM runs WHERE tenant = {} AND id = {}"
 
 
-def still_ours(database_url: str, tenant: str, run_id: str, fence: int) -> bool:
+def still_ours(database_url: str, tenant: str, run_id: str, fence: int, *, stopped: bool = False) -> bool:
     """Whether the run is under this fence and not stopped; blocks, at most about `WITHIN_S`.
 
     Args:
+        stopped: Whether it is to be stopped instead, for what only looks.
         database_url: As in the settings: `sqlite+aiosqlite:///FILE` with an absolute path, or
             `postgresql+asyncpg://…`.
 
@@ -30,7 +31,7 @@ def still_ours(database_url: str, tenant: str, run_id: str, fence: int) -> bool:
         found = _postgres(database_url.replace("+asyncpg", "", 1), tenant, run_id)
     else:
         raise ValueError(f"no database of ours: {urlsplit(database_url).scheme}")
-    return found == (fence, None)
+    return found is not None and found[0] == fence and (found[1] is not None) == stopped
 
 
 def _sqlite(path: str, tenant: str, run_id: str) -> tuple[int, int | None] | None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.record.rows import UNSURE, ArtifactRow, RunRow, Snapshot, StopReportRow
-from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, RunState
+from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, CallStatus, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
 from core.store.tables import (
@@ -104,6 +104,8 @@ class Late:
     call_id: str
     status: str
     at: int
+    fence: int
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,16 @@ async def traces(database: Database, tenant: str, run_id: str) -> Traces:
         for row in sorted(attempts, key=lambda row: (row.host or "", row.n)):
             if row.host is not None:
                 boots[row.host] = (*boots.get(row.host, ()), row.boot_id)
-        late = await connection.execute(_of_run(late_results, tenant, run_id).order_by(late_results.c.at))
-        found = tuple(Late(row.call_id, row.status, row.at) for row in late)
-    return Traces(tuple(StopReportRow(**row) for row in reports), boots, found)
+    late = await late_of(database, tenant, run_id)
+    return Traces(tuple(StopReportRow(**row) for row in reports), boots, late)
+
+
+async def late_of(database: Database, tenant: str, run_id: str) -> tuple[Late, ...]:
+    """Results that came after their attempts had lost the run, the oldest first."""
+    statement = _of_run(late_results, tenant, run_id).order_by(late_results.c.at, late_results.c.id)
+    async with database.read() as connection:
+        found = (await connection.execute(statement)).all()
+    return tuple(Late(row.call_id, row.status, row.at, row.fence, row.error) for row in found)
 
 
 async def event_rows(database: Database, tenant: str, stream: str) -> Sequence[Any]:
@@ -183,9 +192,11 @@ async def run_of_call(database: Database, tenant: str, call_id: str) -> str | No
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
-async def may_have_run(database: Database, tenant: str, call_id: str) -> bool:
-    """Whether an attempt of this call has an outcome nobody knows."""
+async def may_have_run(database: Database, tenant: str, call_id: str, *, before: int | None = None) -> bool:
+    """Whether an attempt of this call (one before that number) has an outcome nobody knows."""
     here = and_(call_attempts.c.tenant == tenant, call_attempts.c.call_id == call_id)
+    if before is not None:
+        here = and_(here, call_attempts.c.n < before)
     unsure = or_(call_attempts.c.status.is_(None), call_attempts.c.status.in_(UNSURE))
     async with database.read() as connection:
         return (await connection.execute(select(call_attempts.c.n).where(here, unsure).limit(1))).first() is not None
@@ -260,6 +271,24 @@ async def unconfirmed_stops(database: Database, host: str) -> list[OpenStop]:
         OpenStop(row.tenant, row.id, row.killed_fence, frozenset(workers.get((row.tenant, row.id), ())))
         for row in found
     ]
+
+
+async def cut_off_by_stops(database: Database, *, since_ms: int, limit: int) -> list[tuple[str, str, str]]:
+    """`(tenant, run id, call id)` of calls that can be looked for and whose end nobody knows, of runs whose stop is
+    proved; the run has changed since then.
+    """
+    same_run = and_(tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id)
+    statement = (
+        select(runs.c.tenant, runs.c.id, tool_calls.c.id)
+        .join(tool_calls, same_run)
+        .where(runs.c.updated_at >= since_ms, runs.c.killed_at.is_not(None), runs.c.stop_confirmed_at.is_not(None))
+        .where(tool_calls.c.status == str(CallStatus.UNKNOWN), tool_calls.c.recovery == "reconcilable")
+        .where(tool_calls.c.resolved_by.is_(None))
+        .order_by(runs.c.killed_at, tool_calls.c.position)
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [(row[0], row[1], row[2]) for row in await connection.execute(statement)]
 
 
 async def killed_among(database: Database, run_ids: Sequence[str]) -> list[str]:

@@ -51,7 +51,8 @@ class Database:
             self.lane = SqliteLane(self.path)
         else:
             self.lane = PostgresLane(parsed.set(drivername="postgresql").render_as_string(hide_password=False))
-        self.engine = _engine(url, self.dialect, READERS)
+        # A read sees one moment, however many statements it takes, as on SQLite.
+        self.engine = _engine(url, self.dialect, READERS, isolation_level="REPEATABLE READ")
         # Slow reads must not keep a lease from being renewed.
         self._writing = _engine(url, self.dialect, WRITERS)
         self.journal = Journal(self.lane)
@@ -59,7 +60,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection to read from; whatever it writes is thrown away."""
+        """A connection to read from, at one moment of the database; whatever it writes is thrown away."""
         async with self.engine.connect() as connection:
             yield connection
             await connection.rollback()
@@ -130,14 +131,16 @@ def uninterrupted(
     return whole
 
 
-def _engine(url: str, dialect: str, size: int) -> AsyncEngine:
+def _engine(url: str, dialect: str, size: int, **of_a_server: str) -> AsyncEngine:
     if dialect == "sqlite":
         engine = create_async_engine(url, pool_size=size, max_overflow=0, connect_args={"timeout": 5})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_as_asked)
         return engine
     waits = {"server_settings": SERVER_SETTINGS, "timeout": CONNECT_S, "command_timeout": ANSWER_S}
-    return create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=waits)
+    return create_async_engine(
+        url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=waits, **of_a_server
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

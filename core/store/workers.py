@@ -134,3 +134,17 @@ async def lead(database: Database, name: str, owner: str, *, boot_ms: int, lease
     ).returning(leaders.c.owner)
     async with database.begin() as connection:
         return bool((await connection.execute(upsert)).scalar_one() == owner)
+
+
+async def leader(database: Database, name: str) -> str | None:
+    """Who had the leadership of a periodic duty last, whether or not that has run out."""
+    async with database.read() as connection:
+        found = await connection.execute(select(leaders.c.owner).where(leaders.c.name == name))
+        return found.scalar_one_or_none()
+
+
+@uninterrupted
+async def depose(database: Database, owner: str) -> None:
+    """End every leadership of a process that is known to be dead."""
+    async with database.begin() as connection:
+        await connection.execute(delete(leaders).where(leaders.c.owner == owner))

@@ -72,6 +72,8 @@ class ToolContext:
     kill: asyncio.Event
     """Set when the run was stopped or the lease was lost: end at once, leave no process."""
     outside: Outside
+    looks_after: str | None = None
+    """The stopped run this looks for a call of: then nothing is performed that could change anything."""
 
     @cached_property
     def scratch(self) -> Path:

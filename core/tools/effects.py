@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EFFECTS: Mapping[str, str] = {
     "http": "core.tools.http_send:perform",
+    "http_look": "core.tools.http_send:look",
     "git_mirror": "core.tools.git.fetching:mirror",
     "git_look": "core.tools.git.fetching:look",
     "git_review": "core.tools.git.reviewing:review",
@@ -33,6 +34,9 @@ EFFECTS: Mapping[str, str] = {
     "git_push_undo": "core.tools.git.sending:delete",
 }
 """Every effect, and the function that performs it: `(args, secrets, idempotency_key, timeout_s) -> answer`."""
+
+LOOKS = frozenset({"http_look", "git_look"})
+"""Effects that change nothing, whatever they are given: all that may still be done for a run that was stopped."""
 
 READY: Mapping[str, str] = {
     "git_push": "core.tools.git.sending:ready_to_push",
@@ -82,8 +86,9 @@ async def run_effect(
         "look": {
             "database_url": context.outside.database_url,
             "tenant": label.tenant,
-            "run_id": label.run_id,
+            "run_id": context.looks_after or label.run_id,
             "fence": label.fence,
+            "stopped": context.looks_after is not None,
             "environment": _database_environment(),
         },
         "chaos": os.environ.get("CHAOS", ""),
@@ -174,7 +179,7 @@ def main() -> None:
         if ready["status"] != "succeeded":
             _say(ready)
             return
-    if (why_not := _looked(request["look"])) is not None:
+    if (why_not := _looked(request["look"], request["effect"])) is not None:
         _say({"status": "failed-safe", "error": why_not})
         return
     sys.stdout.write(LOOKED)
@@ -183,14 +188,16 @@ def main() -> None:
     _say(call(perform))
 
 
-def _looked(look: Mapping[str, Any]) -> str | None:
+def _looked(look: Mapping[str, Any], effect: str) -> str | None:
     """Why nothing may be sent, if so."""
     from core.store.last_look import still_ours
 
+    if look["stopped"] and effect not in LOOKS:
+        return "the run was stopped, and this could change something"
     before = dict(os.environ)
     os.environ.update(look["environment"])
     try:
-        ours = still_ours(look["database_url"], look["tenant"], look["run_id"], look["fence"])
+        ours = still_ours(look["database_url"], look["tenant"], look["run_id"], look["fence"], stopped=look["stopped"])
     except Exception as error:
         return f"the last look before it was not possible ({type(error).__name__})"
     finally:

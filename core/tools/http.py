@@ -122,6 +122,10 @@ class Http:
 
     async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
         assert isinstance(args, HttpArguments)
+        return await self.sent(args, context, "http")
+
+    async def sent(self, args: HttpArguments, context: ToolContext, effect: str) -> ToolResult:
+        """Send the request by one of the effects `http` and `http_look`."""
         exact = _exact(args, context)
         secrets = await asyncio.to_thread(_secrets, exact, context)
         credential = exact.credential
@@ -144,7 +148,7 @@ class Http:
             "into": str(context.scratch),
             "ca": os.environ.get("SSL_CERT_FILE"),
         }
-        result = await run_effect(context, "http", request, secrets=secrets)
+        result = await run_effect(context, effect, request, secrets=secrets)
         if result.status == "unknown" and exact.method in _READING:
             result = replace(result, status="failed-safe")
         known = {} if credential is None else {credential.secret: secrets["credential"]}

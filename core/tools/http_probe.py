@@ -32,7 +32,7 @@ class ProbedHttp(Http):
     async def probe(self, args: BaseModel, context: ToolContext) -> ProbeAnswer:
         """Ask for the call by its key; the request itself is not looked at. See `Probing`."""
         url = self._url.replace("{key}", quote(context.idempotency_key, safe=""))
-        found = await self.perform(HttpArguments(method="GET", url=url), context)
+        found = await self.sent(HttpArguments(method="GET", url=url), context, "http_look")
         status = found.out.get("status")
         if status == 200:
             return ProbeAnswer("happened", found.out)

@@ -70,6 +70,13 @@ def perform(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key
     return _judged(request, response, Path(args["into"]))
 
 
+def look(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key: str, timeout_s: float) -> Answer:
+    """Send one request that only reads, as `perform` does; nothing else is sent."""
+    if args["request"]["method"] not in _READING:
+        return _ended("failed", "A look only reads.")
+    return perform(args, secrets, idempotency_key, timeout_s)
+
+
 def _with_credential(request: Request, credential: Mapping[str, Any] | None, secrets: Mapping[str, str]) -> Request:
     if credential is None:
         return request

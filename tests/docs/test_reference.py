@@ -15,7 +15,7 @@ from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import ApprovalView, VoteView
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, LateView, RunView, StopView
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
 from tests.docs.links import link_problems
@@ -45,7 +45,19 @@ VIEW = RunView(
     outcome="",
     plan=(PlanStep("a", "A", "done"),),
     actions=(
-        ActionView("call_1", "a", "shell", "workspace", "opaque", "sha256:00", CallStatus.UNKNOWN, 1, "v1.a", error=""),
+        ActionView(
+            "call_1",
+            "a",
+            "shell",
+            "workspace",
+            "opaque",
+            "sha256:00",
+            CallStatus.UNKNOWN,
+            1,
+            "v1.a",
+            error="",
+            late=(LateView(AT_MS, "succeeded", 1, None),),
+        ),
     ),
     approvals=(
         ApprovalView(

@@ -39,6 +39,7 @@ CORE_ORDER = (
         "names",
         "nearest",
         "crashpoints",
+        "lifelock",
         "redis_link",
         "announcements",
         "secret_shapes",

@@ -17,8 +17,8 @@ def resolve(
 ) -> Decided | Refusal:
     """Settle an ambiguous effect: it ran, so its step has succeeded without a result; or it did not.
 
-    Then the call has failed, and its step is proposed again as a call of its own, which waits for a fresh approval. A
-    run that has ended stays ended: the word is recorded, so that what the run did can be rolled back.
+    Then the call has failed, and its step is proposed again as a call of its own, which waits for a fresh approval. Of
+    a run that has ended it is only written down.
     """
     snapshot = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
     call = None if snapshot is None else next((call for call in snapshot.calls if call.id == call_id), None)
@@ -27,11 +27,10 @@ def resolve(
     run = snapshot.run
     if may_answer(snapshot, by) is not None:
         return Refusal("not-allowed", "Only the person who asked for this run, or an operator, can say what happened.")
-    over = run.run_state in TERMINAL and (run.killed_at is None or run.stop_confirmed_at is not None)
-    waits = over or run.blocked_reason == BlockedReason.AMBIGUOUS_EFFECT
-    if call.call_status is not CallStatus.UNKNOWN or not waits:
+    over = run.run_state in TERMINAL
+    if call.call_status is not CallStatus.UNKNOWN or not (over or run.blocked_reason == BlockedReason.AMBIGUOUS_EFFECT):
         who = "" if call.resolved_by is None else f" by {call.resolved_by}"
-        return Refusal("already", f"This was already settled{who}, or the run is still being stopped.")
+        return Refusal("already", f"This was already settled{who}, or nobody asks about it.")
     out = canonical({"resolved_by": by.id})
     status = CallStatus.SUCCEEDED if ran else CallStatus.FAILED
     draft = Draft(snapshot, Actor.of(by))
@@ -41,7 +40,7 @@ def resolve(
     draft.fact("call-resolved", {"call": call.id, "status": status.value})
     if over:
         said = "it ran" if ran else "it did not run"
-        return Decided((draft.seal(now_ms=now_ms),), f"Recorded: {said}. The run has ended, and stays so.")
+        return Decided((draft.seal(now_ms=now_ms),), f"Recorded: {said}. The run is over; nothing follows from it.")
     draft.move(RunState.PLANNING, {"call": call.id})
     asks.wake(draft)
     said = "it ran. The run goes on" if ran else "it did not run. It runs again once somebody approves that"

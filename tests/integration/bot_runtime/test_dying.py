@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from sqlalchemy import delete, update
 
+from bot.delivery.duty import Duty
 from core.record.states import RunState
+from core.store import workers
 from core.store.tables import inbox, leaders
-from tests.integration.bot_runtime.office import House, Team, poll, words
+from tests.integration.bot_runtime.office import House, Running, Team, poll, words
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -109,6 +111,49 @@ async def test_a_click_stored_by_a_process_that_died_is_carried_out(
     await house.start_bot()
     await house.run(RunState.CANCELED)
     await team.hears("Stop requested", user="U0REQUESTER")
+
+
+async def _its_lead_lasts(house: House) -> None:
+    """Waiting for the dead bot's lead to run out would take longer than any of these tests."""
+    async with house.database.begin() as connection:
+        await connection.execute(update(leaders).values(until=leaders.c.until + 80_000))
+
+
+async def test_the_next_bot_knows_that_the_one_before_is_dead_and_does_not_wait(
+    house: House, team: Team, start_process: Start
+) -> None:
+    process = await start_process("CP03@1")
+    await team.say("@banksman idle")
+    await house.run()
+    clicked = await team.click(await team.card(), "run_kill")
+    assert clicked["acked"], "from here on nobody but us knows of it"
+    assert -signal.SIGKILL == await process.wait()
+    await _its_lead_lasts(house)
+
+    await house.start_bot()
+
+    await house.run(RunState.CANCELED)
+    await team.hears("Stop requested", user="U0REQUESTER")
+
+
+async def test_a_bot_that_is_only_suspended_keeps_the_lead(house: House, team: Team, start_process: Start) -> None:
+    process = await start_process("")
+    await team.say("@banksman idle")
+    await team.card()
+    await _its_lead_lasts(house)
+    leading = await workers.leader(house.database, "delivery:main")
+    process.send_signal(signal.SIGSTOP)
+    try:
+        second = await house.start_bot()
+        await poll(lambda: _looked(second), "the second one to look who leads")
+
+        assert leading == await workers.leader(house.database, "delivery:main") != second.bot.id
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+async def _looked(running: Running) -> bool:
+    return await Duty(running.bot.office.desk, running.bot.id, running.bot.life).leads() is False
 
 
 async def test_told_to_go_it_is_gone_within_seconds_and_leaves_nothing_undone(

@@ -55,6 +55,18 @@ async def test_a_read_never_writes(database: Database) -> None:
     assert 0 == await count_rows(database, "blobs")
 
 
+async def test_a_read_sees_one_moment(database: Database) -> None:
+    """A run, then its calls, then its approvals: what is written between the statements is not half seen."""
+    insert = text("INSERT INTO blobs (tenant, sha256, size, created_at) VALUES ('main', 'a', 1, 1)")
+    count = text("SELECT count(*) FROM blobs")
+    async with database.read() as connection:
+        before = (await connection.execute(count)).scalar_one()
+        async with database.begin() as other:
+            await other.execute(insert)
+        assert before == (await connection.execute(count)).scalar_one()
+    assert before + 1 == await count_rows(database, "blobs")
+
+
 async def test_a_transaction_whose_body_raises_leaves_nothing(database: Database) -> None:
     with pytest.raises(KeyError):
         async with database.begin() as connection:

@@ -1,5 +1,6 @@
 """Leases by the database's clock: one holder per run, a dead one is replaced and refused, a living one is respected."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -124,6 +125,30 @@ async def test_renewing_extends_the_lease(database: Database) -> None:
     assert Renewed(lost=[], idle=[]) == await lease.renew([])
     (after,) = await rows(database, "SELECT until FROM workers")
     assert after["until"] > before["until"]
+
+
+async def test_a_lease_that_had_to_wait_for_its_row_is_as_long_as_any(database: Database) -> None:
+    """On the server it counts from when it is written; on SQLite from when it was asked for, by the asker's clock."""
+    clock = FixedClock()
+    lease = await a_worker(database, "w1", clock=clock)
+    if database.dialect == "sqlite":
+        least = clock.boot_ms()
+        await lease.renew([])
+    else:
+        async with database.begin() as holding:
+            await holding.execute(text("UPDATE workers SET pid = pid + 1 WHERE id = 'w1'"))
+            renewing = asyncio.create_task(lease.renew([]))
+            while not await _somebody_waits(database):
+                assert not renewing.done()
+            await holding.execute(text("SELECT pg_sleep(0.2)"))
+            least = await database.now_ms(holding)
+        await renewing
+    (row,) = await rows(database, "SELECT until FROM workers")
+    assert least + LEASE_MS <= row["until"]
+
+
+async def _somebody_waits(database: Database) -> bool:
+    return bool(await rows(database, "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
 async def test_renewing_names_the_runs_that_are_no_longer_ours_and_those_nobody_drives(database: Database) -> None:

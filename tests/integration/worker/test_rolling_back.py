@@ -351,7 +351,7 @@ async def test_an_effect_nobody_knows_the_outcome_of_is_settled_first(rig: Rig) 
     settling = partial(resolve, run_id=run_id, call_id=call.id, by=ANA, ran=True, now_ms=rig.clock.wall_ms())
     said = await rig.database.journal.command(TENANT, Target(run_id=run_id), settling)
     assert isinstance(said, Decided)
-    assert "stays so" in said.text
+    assert "The run is over" in said.text
     assert "canceled" == await state(undo, run_id)
     assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), settling), Refusal)
     shown = await undo.approved(await undo.begun(run_id))

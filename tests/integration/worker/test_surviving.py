@@ -1,6 +1,8 @@
 """Workers that die, freeze, break or are told to go: the run goes on elsewhere, and nothing is done twice."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 from core.ids import TENANT
 from core.planners.base import PlanRequest, Turn
@@ -44,9 +46,14 @@ async def test_another_worker_repeats_an_idempotent_call_under_the_same_key(rig:
     release.set()
     await frozen
     again = await rig.look(run_id)
-    assert (view.state, view.actions) == (again.state, again.actions)
+    first, second = again.actions
+    assert (view.state, view.actions) == (again.state, (replace(first, late=()), second))
     late = [event for event in await reading.log(rig.database, TENANT, run_id) if event.type == "late-result"]
     assert 1 == len(late)
+    lost = probe.contexts[0].label.fence
+    assert [("succeeded", lost)] == [(each.status, each.fence) for each in first.late]
+    assert again.full_json()["actions"][0]["late_results"][0]["status"] == "succeeded"
+    assert {"by": 2} == json.loads((await rig.row(run_id)).calls[0].result_json or ""), "the late one is not used"
 
 
 async def test_another_worker_never_repeats_an_opaque_call(rig: Rig) -> None:
@@ -68,7 +75,9 @@ async def test_another_worker_never_repeats_an_opaque_call(rig: Rig) -> None:
     assert 1 == len(probe.contexts)
     release.set()
     await frozen
-    assert RunState.BLOCKED == (await rig.look(run_id)).state
+    after = await rig.look(run_id)
+    assert (RunState.BLOCKED, [CallStatus.UNKNOWN]) == (after.state, [action.status for action in after.actions])
+    assert ["succeeded"] == [late.status for late in after.actions[0].late], "somebody who looks may want to know"
 
 
 async def test_a_slice_that_breaks_off_is_tried_again_and_then_blocks(rig: Rig) -> None:

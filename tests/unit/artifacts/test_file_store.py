@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.artifacts import FileStore, Stored, _storage_errors
+from core.artifacts import FileStore, Stored
+from core.artifacts.files import _storage_errors
 from core.errors import ArtifactCorrupt, ArtifactTooLarge, RetryableError, TerminalError
 
 CAP = 50_000_000
@@ -224,8 +225,9 @@ async def test_trash_takes_bytes_out_of_reach_and_is_emptied_by_age(store: FileS
     assert await store.trash(stored.sha256)
     assert not await store.exists(stored.sha256)
     assert not await store.trash(stored.sha256)
-    assert 0 == await store.empty_trash(older_than_s=3600)
-    assert 1 == await store.empty_trash()
+    assert [stored.sha256] == await store.trashed("", limit=10)
+    assert not await store.drop(stored.sha256, older_than_s=3600)
+    assert await store.drop(stored.sha256)
     assert [] == files(root)
 
 
@@ -234,9 +236,46 @@ async def test_what_was_trashed_can_be_stored_again(store: FileStore) -> None:
     await store.trash(stored.sha256)
 
     await store.put(chunks(b"again"), cap_bytes=CAP)
-    await store.empty_trash()
+    await store.drop(stored.sha256)
 
     assert b"again" == await store.read(stored.sha256, CAP)
+
+
+async def test_what_is_taken_out_of_the_trash_is_the_very_bytes_or_stays_there(store: FileStore, root: Path) -> None:
+    stored = await store.put(chunks(b"back"), cap_bytes=CAP)
+    await store.trash(stored.sha256)
+    (root / "trash" / stored.sha256).write_bytes(b"bacq")
+
+    assert not await store.restore(stored.sha256)
+    (root / "trash" / stored.sha256).write_bytes(b"back")
+    assert await store.restore(stored.sha256)
+    assert b"back" == await store.read(stored.sha256, CAP)
+    assert not await store.restore(stored.sha256)
+
+
+async def test_bytes_stored_again_a_moment_ago_do_not_go_to_the_trash(store: FileStore) -> None:
+    stored = await store.put(chunks(b"again"), cap_bytes=CAP)
+
+    assert not await store.trash(stored.sha256, older_than_s=60)
+    assert await store.exists(stored.sha256)
+
+
+async def test_old_blobs_are_found_page_by_page(store: FileStore, root: Path) -> None:
+    stored = sorted([(await store.put(chunks(b"%d" % n), cap_bytes=CAP)).sha256 for n in range(7)])
+    young = stored[3]
+    for sha256 in stored:
+        if sha256 != young:
+            os.utime(root / "sha256" / sha256[:2] / sha256[2:], (0, 0))
+
+    found, after, pages = [], "", 0
+    while after is not None:
+        page, after = await store.aged(after, older_than_s=60, limit=3)
+        found += [blob.sha256 for blob in page]
+        pages += 1
+
+    assert [sha256 for sha256 in stored if sha256 != young] == found
+    assert 3 == pages
+    assert ([], None) == await store.aged(stored[-1], older_than_s=60, limit=3)
 
 
 @pytest.mark.parametrize(("point", "blobs"), [("CP16", 0), ("CP17", 1)])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, RunLine, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, LateView, RunLine, RunView, StopView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID, counts, lists, numbers, run_ids, texts, users
 from tests.unit.blocks.asks import approvals, questions
 
@@ -100,6 +100,7 @@ some_actions = st.builds(
     attempts=counts,
     idempotency_key=texts,
     error=st.one_of(st.none(), texts),
+    late=lists(st.builds(LateView, numbers, texts, counts, st.one_of(st.none(), texts)), 3),
 )
 artifacts = st.builds(ArtifactView, texts, texts, texts, counts, texts, st.sampled_from(["input", "output", "context"]))
 cut_off = st.builds(

@@ -13,7 +13,7 @@ from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import CutOff, EventView
+from core.runs.views import CutOff, EventView, LateView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID
 from tests.unit.blocks.models import a_file, a_run, a_stop, an_action, an_ended_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
@@ -109,7 +109,13 @@ def test_a_confirmed_stop_says_what_was_ended() -> None:
         ({}, "ended before it was done; it worked inside the run's own workspace"),
         ({"tier": "compensable"}, "ended before it was done; whether it had an effect outside is not known"),
         ({"late": "succeeded"}, "it answered after the stop (succeeded); kept, and not used"),
-        ({"resolved_by": "olu", "status": CallStatus.FAILED}, "looked up afterwards: failed"),
+        ({"resolved_by": "olu", "status": CallStatus.FAILED}, "it did not happen, says olu"),
+        ({"resolved_by": "probe", "status": CallStatus.SUCCEEDED}, "it happened (its probe was asked after the stop)"),
+        ({"resolved_by": "probe"}, "whether it happened could not be found out (its probe was asked after the stop)"),
+        (
+            {"resolved_by": "olu", "status": CallStatus.SUCCEEDED, "late": "succeeded"},
+            "it happened, says olu; it answered after the stop (succeeded), which is not used",
+        ),
     ],
 )
 def test_what_became_of_a_call_in_flight_is_said(cut: dict[str, Any], said: str) -> None:
@@ -263,3 +269,12 @@ def test_an_empty_home_still_says_how_to_start() -> None:
 
     assert "You have not asked for anything yet." in text
     assert "an administrator has to add a playbook" in text
+
+
+def test_details_tell_of_results_that_came_too_late() -> None:
+    late = LateView(NOW_MS, "succeeded", 3, None)
+
+    text = shown(run_details(a_run(actions=(an_action(late=(late,)),)), [], now_ms=NOW_MS))
+
+    assert "an attempt that had lost the run said succeeded at " in text
+    assert "which is kept and not used" in text

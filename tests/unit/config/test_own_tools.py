@@ -7,7 +7,7 @@ import pytest
 from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME
 from core.config.load import Config, parse_config
 from core.config.problems import ConfigProblems
-from core.record.rows import MACHINES
+from core.record.states import MACHINES
 from core.tools.ask import TOOL as ASK
 from core.tools.base import Probing
 from core.tools.catalogue import all_tools, call_names, standard_tools, tool_names

@@ -14,11 +14,15 @@ class Payments:
     Args:
         lost: How many requests to pay are hung up on without an answer.
         carried_out: Whether what is hung up on is paid nevertheless.
+        silent: Whether whoever asks to pay waits for an answer until the end.
     """
 
-    def __init__(self, *, lost: int = 0, carried_out: bool = False) -> None:
+    def __init__(self, *, lost: int = 0, carried_out: bool = False, silent: bool = False) -> None:
         self.lost = lost
         self.carried_out = carried_out
+        self._answering = threading.Event()
+        if not silent:
+            self._answering.set()
         self.paid: list[tuple[str, Any]] = []
         """Every payment: its key, and what was asked."""
         self.asked: list[str] = []
@@ -35,6 +39,7 @@ class Payments:
         self._thread.start()
 
     def close(self) -> None:
+        self._answering.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -52,6 +57,7 @@ class Payments:
                 service.lost -= lost
                 if key not in dict(service.paid) and (not lost or service.carried_out):
                     service.paid.append((key, order))
+                service._answering.wait()
                 if lost:
                     self.close_connection = True
                     return

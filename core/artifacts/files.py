@@ -1,8 +1,8 @@
-"""Artifacts: where their bytes are kept.
+"""Artifacts in a directory tree of this machine, or of a disk that several share.
 
-Bytes are kept under their own SHA-256, so a blob is written whole or not at all, twice is the same as once, and a
-reader can tell when it has changed. Which run an artifact belongs to, and when a blob may be collected, is decided
-in `core.store`; what a file is called and what kind it is, in `core.names`.
+Written to a temporary file, hashed on the way, synced and renamed into place; what goes, goes through a trash from
+which it can come back. Whatever is not as it was stored is refused, counted and said in the log, here, because all
+bytes leave through here.
 
 Source: PROTOCOL 2.9, crash points CP16 and CP17 of 2.8.
 """
@@ -11,36 +11,22 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import heapq
+import logging
 import os
 import re
 import secrets
 import stat
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from core import metrics
+from core.artifacts.port import Stored, megabytes
 from core.errors import ArtifactCorrupt, ArtifactTooLarge, RetryableError, TerminalError
-from core.names import display_name, sniff_media_type
 
-__all__ = [
-    "CAP_BYTES",
-    "RUN_CAP_BYTES",
-    "RUN_CAP_FILES",
-    "FileStore",
-    "ObjectStore",
-    "Stored",
-    "display_name",
-    "megabytes",
-    "sniff_media_type",
-]
-
-CAP_BYTES = 50_000_000
-"""Default cap of one artifact."""
-RUN_CAP_BYTES = 200_000_000
-"""Default cap of a run's artifacts together."""
-RUN_CAP_FILES = 200
+log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20
 _HOP_BYTES = 4 << 20
@@ -52,61 +38,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class Stored:
-    """Bytes that are durable."""
-
-    sha256: str
-    """64 lower-case hex digits."""
-    size: int
-
-
-class ObjectStore(Protocol):
-    """Where the bytes of artifacts are."""
-
-    async def put(self, source: AsyncIterable[bytes] | Path | int, *, cap_bytes: int) -> Stored:
-        """Store bytes durably; storing the same bytes again changes nothing.
-
-        Args:
-            source: A stream, a regular file, or a descriptor open for reading at its start (the caller closes it).
-            cap_bytes: More than this is refused and leaves nothing behind.
-
-        Raises:
-            ArtifactTooLarge: The source is longer than `cap_bytes`.
-            RetryableError: The store cannot take it now (disk full, input/output error).
-            TerminalError: The source is not a regular file or cannot be read.
-        """
-        ...
-
-    def open(self, sha256: str) -> AsyncIterator[bytes]:
-        """Stream the bytes, verified before the first one is handed out.
-
-        Raises:
-            ArtifactCorrupt: They are missing or no longer have this digest.
-            RetryableError: The store cannot be read now.
-        """
-        ...
-
-    async def read(self, sha256: str, max_bytes: int) -> bytes:
-        """Return all the bytes, verified; raises as `open`, and `ArtifactTooLarge` beyond `max_bytes`."""
-        ...
-
-    async def exists(self, sha256: str) -> bool:
-        """Whether the bytes are here (not whether they are intact). Writers ask again after their row is written."""
-        ...
-
-    async def trash(self, sha256: str) -> bool:
-        """Put the bytes out of reach; `False` if they were not here. Only after the commit that deleted their row."""
-        ...
-
-    async def empty_trash(self, older_than_s: float = 0) -> int:
-        """Delete what was trashed at least this long ago; returns how many."""
-        ...
-
-    async def sweep_temp(self, older_than_s: float) -> int:
-        """Delete what crashed writers left behind; returns how many."""
-        ...
+REMEDY = "Restore it from a backup, or let the same bytes be stored again: that mends it."
 
 
 class FileStore:
@@ -157,14 +89,23 @@ class FileStore:
     async def exists(self, sha256: str) -> bool:
         return await _in_thread(self._exists, sha256)
 
-    async def trash(self, sha256: str) -> bool:
-        return await _in_thread(self._trash, sha256)
+    async def aged(self, after: str, *, older_than_s: float, limit: int) -> tuple[list[Stored], str | None]:
+        return await _in_thread(self._aged, after, older_than_s, limit)
 
-    async def empty_trash(self, older_than_s: float = 0) -> int:
-        return await _in_thread(self._delete_older, "trash", older_than_s)
+    async def trash(self, sha256: str, *, older_than_s: float = 0) -> bool:
+        return await _in_thread(self._trash, sha256, older_than_s)
+
+    async def trashed(self, after: str, *, limit: int) -> list[str]:
+        return await _in_thread(self._trashed, after, limit)
+
+    async def restore(self, sha256: str) -> bool:
+        return await _in_thread(self._restore, sha256)
+
+    async def drop(self, sha256: str, *, older_than_s: float = 0) -> bool:
+        return await _in_thread(self._drop, sha256, older_than_s)
 
     async def sweep_temp(self, older_than_s: float) -> int:
-        return await _in_thread(self._delete_older, "tmp", older_than_s)
+        return await _in_thread(self._sweep_temp, older_than_s)
 
     def _put_file(self, source: Path | int, cap_bytes: int) -> Stored:
         with contextlib.ExitStack() as stack:
@@ -216,11 +157,9 @@ class FileStore:
         blob = self._open_blob(sha256)
         try:
             with _storage_errors():
-                digest = hashlib.sha256()
-                while block := os.read(blob, _BLOCK_BYTES):
-                    digest.update(block)
+                digest = _digest_of(blob)
                 os.lseek(blob, 0, os.SEEK_SET)
-            if digest.hexdigest() != sha256:
+            if digest != sha256:
                 raise _corrupt(sha256, "no longer has the digest it was stored under")
         except BaseException:
             os.close(blob)
@@ -260,7 +199,55 @@ class FileStore:
         except FileNotFoundError:
             return False
 
-    def _trash(self, sha256: str) -> bool:
+    def _aged(self, after: str, older_than_s: float, limit: int) -> tuple[list[Stored], str | None]:
+        found: list[Stored] = []
+        seen, last, newest = 0, after, time.time() - older_than_s
+        with contextlib.suppress(FileNotFoundError), _storage_errors(), self._directory("sha256") as blobs:
+            for prefix in sorted(name for name in os.listdir(blobs) if name >= after[:2]):  # noqa: PTH208
+                with _subdirectory(blobs, prefix) as home:
+                    for name in sorted(os.listdir(home)):  # noqa: PTH208
+                        sha256 = prefix + name
+                        if sha256 <= after or not _DIGEST.fullmatch(sha256):
+                            continue
+                        if seen == limit:
+                            return found, last
+                        seen, last = seen + 1, sha256
+                        with contextlib.suppress(FileNotFoundError):
+                            about = os.stat(name, dir_fd=home, follow_symlinks=False)
+                            if about.st_mtime <= newest:
+                                found.append(Stored(sha256, about.st_size))
+        return found, None
+
+    def _trashed(self, after: str, limit: int) -> list[str]:
+        with contextlib.suppress(FileNotFoundError), _storage_errors(), self._directory("trash") as bin_:
+            names = (name for name in os.listdir(bin_) if name > after and _DIGEST.fullmatch(name))  # noqa: PTH208
+            return heapq.nsmallest(limit, names)
+        return []
+
+    def _restore(self, sha256: str) -> bool:
+        prefix, name = _split(sha256)
+        try:
+            with (
+                _storage_errors(),
+                self._directory("trash") as bin_,
+                self._directory("sha256", create=True) as blobs,
+                _subdirectory(blobs, prefix, create=True) as home,
+            ):
+                blob = os.open(sha256, _READ, dir_fd=bin_)
+                try:
+                    # Only the very bytes may take the place of what is, perhaps, there again.
+                    if _digest_of(blob) != sha256:
+                        return False
+                finally:
+                    os.close(blob)
+                os.rename(sha256, name, src_dir_fd=bin_, dst_dir_fd=home)
+                os.utime(name, dir_fd=home, follow_symlinks=False)
+                os.fsync(home)
+                return True
+        except FileNotFoundError:
+            return False
+
+    def _trash(self, sha256: str, older_than_s: float) -> bool:
         prefix, name = _split(sha256)
         try:
             with (
@@ -269,6 +256,9 @@ class FileStore:
                 self._directory("sha256") as blobs,
                 _subdirectory(blobs, prefix) as home,
             ):
+                stored_s = os.stat(name, dir_fd=home, follow_symlinks=False).st_mtime
+                if older_than_s and stored_s > time.time() - older_than_s:
+                    return False
                 # The time it was trashed, not written, decides when it goes.
                 os.utime(name, dir_fd=home, follow_symlinks=False)
                 os.rename(name, sha256, src_dir_fd=home, dst_dir_fd=bin_)
@@ -277,16 +267,16 @@ class FileStore:
         except FileNotFoundError:
             return False
 
-    def _delete_older(self, directory: str, older_than_s: float) -> int:
-        deleted = 0
-        newest = time.time() - older_than_s
-        with contextlib.suppress(FileNotFoundError), _storage_errors(), self._directory(directory) as folder:
-            for name in os.listdir(folder):  # noqa: PTH208 - of a descriptor, which a Path cannot be
-                with contextlib.suppress(FileNotFoundError):
-                    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime <= newest:
-                        os.unlink(name, dir_fd=folder)
-                        deleted += 1
-        return deleted
+    def _drop(self, sha256: str, older_than_s: float) -> bool:
+        _split(sha256)
+        with contextlib.suppress(FileNotFoundError), _storage_errors(), self._directory("trash") as bin_:
+            return _delete_older(bin_, sha256, older_than_s)
+        return False
+
+    def _sweep_temp(self, older_than_s: float) -> int:
+        with contextlib.suppress(FileNotFoundError), _storage_errors(), self._directory("tmp") as tmp:
+            return sum(_delete_older(tmp, name, older_than_s) for name in os.listdir(tmp))  # noqa: PTH208
+        return 0
 
     @contextlib.contextmanager
     def _base(self) -> Iterator[int]:
@@ -413,6 +403,21 @@ def _read_block(descriptor: int, size: int) -> bytes:
         return b"".join(blocks)
 
 
+def _delete_older(directory: int, name: str, older_than_s: float) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime <= time.time() - older_than_s:
+            os.unlink(name, dir_fd=directory)
+            return True
+    return False
+
+
+def _digest_of(descriptor: int) -> str:
+    digest = hashlib.sha256()
+    while block := os.read(descriptor, _BLOCK_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def _split(sha256: str) -> tuple[str, str]:
     if not _DIGEST.fullmatch(sha256):
         raise TerminalError(f"{sha256[:80]!r} is not a SHA-256 digest: 64 lower-case hex digits are expected.")
@@ -420,20 +425,15 @@ def _split(sha256: str) -> tuple[str, str]:
 
 
 def _corrupt(sha256: str, what: str) -> ArtifactCorrupt:
+    metrics.ARTIFACTS_DAMAGED.inc()
+    log.error("blob %s %s", sha256, what, extra={"action": "artifact_damaged", "sha256": sha256})
     return ArtifactCorrupt(
         f"blob {sha256} {what}",
-        user_text=f"The stored file {sha256[:12]}… {what}, so it is not used. The artifact store needs an operator.",
+        sha256=sha256,
+        user_text=f"The stored file {sha256[:12]}… {what}, so it is not used. {REMEDY}",
     )
 
 
 def _unreadable(error: OSError) -> TerminalError:
     name = errno.errorcode.get(error.errno or 0, "unknown error")
     return TerminalError(f"artifact source: {error!r}", user_text=f"The file to store could not be read ({name}).")
-
-
-def megabytes(size: int) -> str:
-    """Write a size for people: `50 MB`, `1.5 MB`, `12 kB`, `7 bytes`."""
-    for unit, name in ((1_000_000, "MB"), (1_000, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
-    return f"{size} bytes"
