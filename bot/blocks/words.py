@@ -52,6 +52,11 @@ REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
 """Why, as the end of "Blocked because …", and what helps when the run itself names no remedy."""
 
 
+def title(agent: str, rolls_back: str | None) -> str:
+    """What a run is called: its playbook, or the rollback of it; holds a name of the operator's."""
+    return agent if rolls_back is None else f"Rollback of {agent}"
+
+
 def is_ended(view: RunView) -> bool:
     """Whether nothing more will happen by itself, so nothing is left to stop."""
     return view.state in TERMINAL
