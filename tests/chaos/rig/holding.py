@@ -16,7 +16,11 @@ from tests.chaos.rig.configuration import CLASSES
 from tests.chaos.rig.installation import installed
 from tests.chaos.rig.nemesis import Nemesis
 from tests.chaos.rig.people import People
-from tests.chaos.rig.trials import Field, Trial
+from tests.chaos.rig.trials import ONE_AT_A_TIME, POINTS, Field, Trial
+
+BOTS = ("CP01", "CP02", "CP03", "CP04", "CP10", "CP11", "CP12", "CP20")
+WORKERS = tuple(point for point in POINTS if point not in (*BOTS, *ONE_AT_A_TIME))
+"""Crash points by whom they kill, apart from those where it has to be a certain call's."""
 
 LOT = 40
 """Trials under random faults in one installation; a new one is made after that."""
@@ -92,10 +96,17 @@ async def judged(where: Field, *, steady: bool = True) -> Held:
 
 
 async def every_point(database: str, points: Sequence[str], *, keep: Path | None = None) -> Held:
-    """Each class at each crash point once."""
+    """Each class at each crash point once: the bot's and the workers' side by side, then what needs quiet."""
     async with ground(database, keep=keep) as where:
-        for point in points:
-            await where.at(point)
+
+        async def at_each(some: Sequence[str]) -> None:
+            for point in some:
+                await where.at(point)
+
+        async with asyncio.TaskGroup() as group:
+            for of in (BOTS, WORKERS):
+                group.create_task(at_each([point for point in points if point in of]))
+        await at_each([point for point in points if point not in (*BOTS, *WORKERS)])
         return await judged(where)
 
 
