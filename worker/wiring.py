@@ -49,6 +49,7 @@ from core.store.session import Database
 from core.tools.catalogue import standard_tools
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
+from worker.deaths import LifeLock
 from worker.neighbours import ReaperKeeper
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Worker:
     doorbell: Doorbell
     config: LiveConfig
     keeper: ReaperKeeper
+    life: LifeLock
     redis_url: str | None
     metrics_at: Place | None = None
     slots: int = SLOTS
@@ -135,7 +137,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             documents=Documents(database),
         )
         keeper, at = ReaperKeeper(home), settings.metrics_at
-        yield Worker(station, lease, doorbell, live, keeper, settings.redis_url, at)
+        life = LifeLock(home, identity.id)
+        yield Worker(station, lease, doorbell, live, keeper, life, settings.redis_url, at)
     finally:
         await doorbell.close()
         await database.close()
