@@ -29,7 +29,7 @@ from tests.integration.store.proxies import Wire
 from tests.servers import PostgresServer
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
-RETRY_AFTER = "0,1,2,4,8,16"
+RETRY_AFTER = "0,1,2,4,4,8,8,8,8,8,8,8"
 """When the playground delivers an event again that nobody took, in seconds; Slack takes minutes."""
 _AGAIN_S = 0.1
 
