@@ -33,7 +33,7 @@ SMALL = Sizes(
     busy_stops=8,
     mentions=12,
     sandboxes=100,
-    within_s=180,
+    within_s=300,
 )
 """Two or three minutes for each database on an idle machine."""
 

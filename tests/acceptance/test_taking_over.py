@@ -121,7 +121,6 @@ def test_no_attempt_starts_beside_what_outlived_its_worker_and_ignores_its_super
 
     under_way(run_id, other_than=fence)
     assert not lives(supervisor)
-    assert [] != [entry for entry in crew.deaths() if entry["ended"] >= len(processes) - 1]
     let_go(crew, run_id)
     shown = crew.reaches(run_id, "completed", "failed", "blocked")
     assert "alone" == shown["run"]["outcome"].strip(), shown

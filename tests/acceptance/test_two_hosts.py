@@ -192,6 +192,24 @@ def test_a_host_that_is_cut_off_loses_its_run_and_what_it_writes_late_is_refused
     assert {} == labelled(run_id=run_id)
 
 
+def test_a_worker_that_is_killed_is_replaced_on_the_other_host_when_its_own_has_said_that_nothing_is_left(
+    place: Installation, hosts: tuple[OtherHost, OtherHost]
+) -> None:
+    here, away = hosts
+    run_id, fence = begun_on(place, away, here)
+
+    os.kill(away.pid_of("worker"), signal.SIGKILL)
+
+    taken_over(run_id, fence)
+    assert fence not in fences(run_id)
+    assert "worker_died" in away.log("reaper"), "its lease ran out before its host said that it died"
+    assert "worker_died" not in here.log("worker") + here.log("reaper")
+    open_gate(here, run_id, "from the other host")
+    shown = place.reaches(run_id, "completed")
+    assert "from the other host" == shown["run"]["outcome"]
+    assert [("succeeded", 2)] == [(call["status"], call["attempts"]) for call in shown["actions"]]
+
+
 def test_processes_of_a_host_that_is_cut_off_are_unconfirmed_until_it_is_back(
     place: Installation, hosts: tuple[OtherHost, OtherHost]
 ) -> None:

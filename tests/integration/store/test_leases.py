@@ -198,6 +198,32 @@ async def test_a_worker_fences_itself_by_the_boot_clock_alone(database: Database
     assert lease.holds
 
 
+@pytest.mark.parametrize("jump_ms", [-600_000, 600_000])
+async def test_a_wall_clock_that_jumps_neither_ends_a_lease_nor_prolongs_it(database: Database, jump_ms: int) -> None:
+    clock, others = FixedClock(), FixedClock()
+    lease = await a_worker(database, "w1", clock=clock)
+    await a_created_run(database)
+    (run,) = await claimed_by(database, "w1", clock=clock)
+    await a_worker(database, "w2", clock=others)
+    (before,) = await rows(database, "SELECT until FROM workers WHERE id = 'w1'")
+
+    clock.jump_wall(jump_ms)
+
+    # The one whose clock was set goes on: it renews for as long as ever, and what it writes lands.
+    assert lease.holds
+    assert Renewed(lost=[], idle=[]) == await lease.renew([(run.run.tenant, run.run.id, run.run.fence)])
+    (after,) = await rows(database, "SELECT until FROM workers WHERE id = 'w1'")
+    assert 0 <= after["until"] - before["until"] < LEASE_MS
+    assert isinstance(await database.journal.commit(call_started(run)), Landed)
+    # Nobody takes it for dead, whoever is right about the time, and when its lease is over it is.
+    assert [] == await claimed_by(database, "w2", clock=others)
+    assert [] == await claimed_by(database, "w2", clock=clock)
+    others.advance(LEASE_MS + 1)
+    await lease_runs_out(database, clock)
+    assert not lease.holds
+    assert [run.run.id] == [taken.run.id for taken in await claimed_by(database, "w2", clock=others)]
+
+
 async def test_giving_up_frees_what_the_worker_held_at_once(database: Database) -> None:
     lease = await a_worker(database, "w1")
     run = await a_created_run(database)
