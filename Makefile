@@ -29,7 +29,7 @@ $(shell rm -rf $(VENV) $(TOOLS))
 endif
 endif
 
-.PHONY: help up test check bench lock clean
+.PHONY: help up test check bench chaos lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ check: $(VENV)/.dev  ## format, lint, types, import rules, house rules, docs
 
 bench: $(VENV)/.dev $(TOOLS)/.stamp  ## measure; one JSON document as the last line
 	@exec $(BIN)/python -m bench $(ARGS)
+
+chaos: $(VENV)/.dev $(TOOLS)/.stamp  ## everything under fire, and judged (TRIALS=10000 for the long form, SEED=… to repeat)
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(VENV)/.uv  ## compile every requirements*.in to its hashed .txt (after editing one; UPGRADE=1 takes newer releases)
 	@for name in uv "" dev tools; do \

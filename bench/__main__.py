@@ -24,7 +24,7 @@ Measure = Callable[[Site, Report, Sizes], Awaitable[None]]
 WORKLOADS: Mapping[str, tuple[Measure, ...]] = {
     "W1": (steps.in_process, steps.across),
     "W2": (parked.measure,),
-    "W3": (deaths.measure,),
+    "W3": (deaths.one_host, deaths.another_host),
     "W4": (accepts.measure,),
     "W5": (stops.measure, kills.measure),
     "mention": (mentions.measure,),
@@ -38,8 +38,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", choices=[*VARIANTS, "all"], default="all", help="on which database (default: both)")
     parser.add_argument("--only", default="", metavar="W1,W4", help=f"some of {', '.join(WORKLOADS)} (default: all)")
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--small", dest="sizes", action="store_const", const=SMALL, help="a minute each (the default)")
-    sizes.add_argument("--full", dest="sizes", action="store_const", const=FULL, help="more of everything, minutes")
+    sizes.add_argument("--small", dest="sizes", action="store_const", const=SMALL, help="some minutes (the default)")
+    sizes.add_argument(
+        "--full", dest="sizes", action="store_const", const=FULL, help="more of everything, many minutes"
+    )
     parser.set_defaults(sizes=SMALL)
     arguments = parser.parse_args(argv)
     arguments.only = [name for name in arguments.only.split(",") if name] or list(WORKLOADS)

@@ -27,7 +27,7 @@ SMALL = Sizes(
     steps=((1, 15), (20, 60)),
     parked=(100, 1_000),
     wakes=30,
-    deaths=1,
+    deaths=20,
     accepts=((1, 200), (50, 1_000)),
     stops=20,
     busy_stops=8,
@@ -35,13 +35,13 @@ SMALL = Sizes(
     sandboxes=100,
     within_s=180,
 )
-"""About a minute for each database on an idle machine."""
+"""Two or three minutes for each database on an idle machine."""
 
 FULL = Sizes(
     steps=((1, 50), (20, 300)),
     parked=(1_000, 10_000),
     wakes=100,
-    deaths=3,
+    deaths=50,
     accepts=((1, 500), (50, 5_000)),
     stops=30,
     busy_stops=20,

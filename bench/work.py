@@ -43,6 +43,8 @@ def playbook(name: str) -> Pinned:
         "noops": noops,
         "marked": [*noops[:-1], _step(STEPS, "bench.mark", event="last-step")],
         "numbered": [_step(n, "bench.step", n=n) for n in range(1, STEPS + 1)],
+        # A run that has finished a call stays with the host that has its workspace.
+        "numbered-from-5": [_step(n, "bench.step", n=n) for n in range(5, STEPS + 1)],
         "sleep": [_step(1, "bench.sleep")],
         "busy": [_step(1, "bench.busy")],
         "gated": [_step(1, "bench.mark", event="before-gate"), _step(2, "bench.gate")],

@@ -15,12 +15,13 @@ from bot.blocks.approval_pages import page_count
 from bot.blocks.elements import Message
 from bot.blocks.refusals import sentence, stale
 from bot.blocks.text import length
+from bot.damage import lay_down
 from bot.office import Office
 from core.actions.approvals import why_not
 from core.actions.shown import MAX_INLINE
 from core.config.people import NotRecognised
 from core.crashpoints import crashpoint
-from core.errors import BanksmanError
+from core.errors import ArtifactCorrupt, BanksmanError
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.runs import asking
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _CARD_LOOKS, _CARD_PAUSE_S = 20, 0.1
 
+UNREADABLE = "What was asked cannot be read any more, so nobody can decide it"
+
 STANDING_AGE_MS = 25_000
 """How old what the worker knows of a voter may get before Slack is asked again."""
 
@@ -56,9 +59,12 @@ async def vote(office: Office, row: InboxRow) -> Message:
     approval_id, action = named
     try:
         ask = await asking.ask(desk.database, desk.objects, desk.tenant, approval_id)
+    except ArtifactCorrupt as error:
+        await lay_down(desk, approval_id, error)
+        return sentence(f"{UNREADABLE}: {error.user_text}")
     except BanksmanError as error:
         log.error("an action cannot be read: %s", error, extra={"action": "ask_unreadable", "approval": approval_id})
-        return sentence(f"What was asked cannot be read any more, so nobody can decide it: {error.user_text}")
+        return sentence(f"{UNREADABLE}: {error.user_text}")
     if ask is None:
         return stale()
     if (refusal := await may_not(office, ask, who) or await _not_seen(office, ask, body, who)) is not None:

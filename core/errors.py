@@ -38,9 +38,17 @@ class SchemaMismatch(BanksmanError):
 class ArtifactCorrupt(TerminalError):
     """Stored bytes are gone, or no longer have the digest they were stored under."""
 
-    def __init__(self, message: str, *, sha256: str = "", user_text: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, sha256: str = "", what: str = "is damaged", user_text: str | None = None
+    ) -> None:
         super().__init__(message, user_text=user_text)
         self.sha256 = sha256
+        self.what = what
+        """What is wrong with it, to follow the name of the file in a sentence."""
+
+
+class StoreTrouble(RetryableError):
+    """A disk of ours is full or fails: what could not be written there is not lost, and can be tried again."""
 
 
 class ArtifactTooLarge(TerminalError):

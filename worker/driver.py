@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,6 +106,16 @@ class Driver:
         async with self._claiming:
             room = self._slots - len(self._driving)
             return await self._claim(room, None) if room > 0 else 0
+
+    async def freed(self, runs: Mapping[str, int]) -> None:
+        """Take up what a dead worker of this host left.
+
+        Args:
+            runs: Runs of which nothing runs here any more, each with the fence it was held under.
+        """
+        for run_id, fence in runs.items():
+            self._remember(run_id, fence)
+        await self.poll()
 
     async def compare(self, renewed: Renewed) -> None:
         """Act on what a renewal found: end what was lost, give back what is held and nobody drives."""
@@ -310,7 +321,7 @@ class Driver:
             return False
 
     def _remember(self, run_id: str, fence: int) -> None:
-        """A slice of ours ended in order: there is nothing of it to look for when the run is claimed next."""
+        """Nothing of this fence runs here any more: there is nothing to look for when the run is claimed next."""
         self._ended[run_id] = fence
         self._ended.move_to_end(run_id)
         if len(self._ended) > _REMEMBERED:

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from core.announcements import listen
 from core.metrics import RUNS_LOST
@@ -21,8 +22,10 @@ from core.runs.aftermath import EVERY_S as AFTERMATH_S
 from core.runs.aftermath import Aftermath
 from core.runs.leases import RENEW_S
 from core.runs.sweeper import Sweeper, next_pass_s
+from core.runs.takeover import Here
 from core.runs.tidying import tidy
 from worker.arq_loop import run_arq_loop
+from worker.deaths import LOOK_S, Neighbours
 from worker.driver import POLL_S, Driver
 from worker.health import Pulses, health_of
 from worker.neighbours import WATCH_S as WATCH_REAPER_S
@@ -50,26 +53,30 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         owner=worker.station.worker,
         boot_id=worker.lease.identity.boot_id,
     )
+    station = worker.station
     aftermath = Aftermath(
-        worker.station.database,
-        worker.station.clock,
-        worker.station.bench,
-        worker.station.workspaces,
+        station.database,
+        station.clock,
+        station.bench,
+        station.workspaces,
         worker.doorbell,
-        owner=worker.station.worker,
+        owner=station.worker,
         boot_id=worker.lease.identity.boot_id,
         ends=stop,
     )
+    here = Here(station.host, station.boot_id, station.fences)
+    neighbours = Neighbours(station.database, station.clock, worker.home, here, own=station.worker, freed=driver.freed)
     stopped, pulses = asyncio.Event(), Pulses()
     health = health_of(worker, pulses, is_stopping=stop.is_set)
-    async with serving(worker.metrics_at, health), _leased(worker), asyncio.TaskGroup() as group:
+    async with serving(worker.metrics_at, health), _leased(worker), aclosing(neighbours), asyncio.TaskGroup() as group:
         group.create_task(_renewals(worker, driver, stopped, pulses))
         group.create_task(_watch_lease(worker, driver, stopped, pulses))
         group.create_task(every(stop, lambda: POLL_S, driver.poll, pulses.poll))
         group.create_task(every(stop, lambda: POLL_S, driver.check_stopped, pulses.stops))
+        group.create_task(every(stop, lambda: LOOK_S, neighbours.look))
         group.create_task(every(stop, next_pass_s, sweeper.tick, pulses.sweeper))
         group.create_task(every(stop, lambda: AFTERMATH_S, aftermath.tick))
-        group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker)))
+        group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker, neighbours)))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
         group.create_task(every(stop, lambda: WATCH_REAPER_S, worker.keeper.look))
         if worker.redis_url is not None:
@@ -89,14 +96,16 @@ async def _leased(worker: Worker) -> AsyncIterator[None]:
     """The lease; given up in order, or left to run out if the body raises."""
     await worker.keeper.enter()
     await worker.keeper.look()
-    await worker.lease.acquire()
+    await worker.lease.acquire(lock=worker.life.take())
     yield
     await worker.lease.give_up()
+    worker.life.release()
     await worker.keeper.leave()
 
 
-async def _tidy(worker: Worker) -> None:
+async def _tidy(worker: Worker, neighbours: Neighbours) -> None:
     station = worker.station
+    await neighbours.tidy()
     await tidy(station.database, station.workspaces, station.bench.scratch, station.fences)
 
 

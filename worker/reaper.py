@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from core.clock import SystemClock, boot_id, host_name
@@ -22,10 +23,12 @@ from core.ops.health import Health, works
 from core.ops.server import serving
 from core.periodic import Pulse
 from core.runs.reaping import EVERY_S, Reaper
+from core.runs.takeover import Here
 from core.secrets import Redactor
 from core.store import schema
 from core.store.session import Database
 from core.store.standing import database_check
+from worker.deaths import PATIENCE_S, Neighbours
 from worker.neighbours import Lock, reaper_lock, workers_lock
 
 log = logging.getLogger("worker.reaper")
@@ -63,7 +66,11 @@ async def serve(settings: Settings, *, stop: asyncio.Event, while_workers: bool)
             log.info("this host's reaper is at work", extra={"action": "reaper_ready"})
             fences, pid = settings.home / FENCES, os.getpid()
             reaper = Reaper(database, SystemClock(), host_name(), boot_id(), fences, pid)
-            await _reap(reaper, Lock(workers_lock(settings.home)) if while_workers else None, stop, pulse)
+            here = Here(reaper.host, reaper.boot_id, fences)
+            neighbours = Neighbours(database, reaper.clock, settings.home, here, patience_s=PATIENCE_S)
+            shared = Lock(workers_lock(settings.home)) if while_workers else None
+            async with aclosing(neighbours):
+                await _reap(reaper, neighbours, shared, stop, pulse)
     finally:
         await database.close()
         lock.release()
@@ -95,11 +102,14 @@ def _health(database: Database, pulse: Pulse, *, is_stopping: Callable[[], bool]
     )
 
 
-async def _reap(reaper: Reaper, workers: Lock | None, stop: asyncio.Event, pulse: Pulse) -> None:
+async def _reap(
+    reaper: Reaper, neighbours: Neighbours, workers: Lock | None, stop: asyncio.Event, pulse: Pulse
+) -> None:
     failures = without = 0
     while without < _LOOKS_WITHOUT_WORKERS:
         try:
             found = await reaper.tick()
+            await neighbours.look()
         except Exception as error:
             pulse.passed(ok=False)
             # Another version may have changed the schema meanwhile: then this one must make room, not hold the lock.

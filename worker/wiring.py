@@ -30,6 +30,7 @@ from core.execution.outside import outside_environment
 from core.execution.refusing import RefusingEnvironment
 from core.execution.sandbox import probe_environment
 from core.ids import Ids
+from core.lifelock import LifeLock
 from core.ops.place import Place
 from core.planners.playbook import PlaybookPlanner
 from core.planners.rollback import RollbackPlanner
@@ -51,6 +52,7 @@ from core.store.session import Database
 from core.tools.catalogue import all_tools
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
+from worker.deaths import lock_file
 from worker.neighbours import ReaperKeeper
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,8 @@ class Worker:
     doorbell: Doorbell
     config: LiveConfig
     keeper: ReaperKeeper
+    life: LifeLock
+    home: Path
     redis_url: str | None
     metrics_at: Place | None = None
     slots: int = SLOTS
@@ -137,7 +141,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             documents=Documents(database),
         )
         keeper, at = ReaperKeeper(home), settings.metrics_at
-        yield Worker(station, lease, doorbell, live, keeper, settings.redis_url, at)
+        life = LifeLock(lock_file(home, identity.id))
+        yield Worker(station, lease, doorbell, live, keeper, life, home, settings.redis_url, at)
     finally:
         await doorbell.close()
         await database.close()

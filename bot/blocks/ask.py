@@ -18,7 +18,7 @@ from bot.blocks.elements import (
 )
 from bot.blocks.run_card import kill_button
 from bot.blocks.text import cut
-from bot.blocks.words import badge
+from bot.blocks.words import badge, title
 from bot.surface import ActionId
 from core.ids import short
 from core.record.states import BlockedReason, CallStatus, RunState
@@ -48,7 +48,7 @@ def needs_you(view: RunView) -> Message:
         word(" "),
         word(words, bold=True),
         word(" · "),
-        say(view.agent, bold=True, limit=80),
+        say(title(view.agent, view.undoing.rolls_back), bold=True, limit=80),
         word(f" · run {short(view.id)} · for "),
         person(view.requester_slack, view.requester),
     )

@@ -5,7 +5,7 @@ Each function takes the read model and returns rich text lines or context blocks
 
 from bot.blocks.approval_parts import effect
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
-from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size
+from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size, title
 from core.actions.approvals import who_may
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
@@ -28,7 +28,8 @@ _UNTIL_THAWED = "Nothing starts until it is thawed, which operators do; what is 
 def headline(view: RunView) -> Block:
     """State, agent and, while it runs, the step it is at."""
     symbol, words = badge(view.state, view.stop)
-    leaves = [emoji(symbol), word(" "), word(words, bold=True), word(" · "), say(view.agent, bold=True, limit=80)]
+    leaves = [emoji(symbol), word(" "), word(words, bold=True), word(" · ")]
+    leaves.append(say(title(view.agent, view.undoing.rolls_back), bold=True, limit=80))
     if (step := current_step(view)) is not None and not is_ended(view):
         number = view.plan.index(step) + 1
         leaves += [word(f"\nStep {number} of {len(view.plan)}: "), say(step.title, limit=150)]
@@ -238,7 +239,7 @@ def files(artifacts: tuple[ArtifactView, ...], title: str, lines: int = _FILE_LI
 def one_sentence(view: RunView) -> str:
     """The run for a notification; holds foreign text, so it has to pass through `message`."""
     words = badge(view.state, view.stop)[1].lower()
-    sentence = f"{view.agent} (run {short(view.id)}): {words}"
+    sentence = f"{title(view.agent, view.undoing.rolls_back)} (run {short(view.id)}): {words}"
     if view.state is RunState.BLOCKED and view.blocked_reason is not None:
         sentence += f" because {REASON_WORDS[view.blocked_reason][0]}"
     elif (step := current_step(view)) is not None and not is_ended(view):

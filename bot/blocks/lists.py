@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.blocks.elements import Block, Message, context, emoji, line, message, place, rich, say, word
 from bot.blocks.run_card import run_card
-from bot.blocks.words import REASON_WORDS, STATE_WORDS, ago, count, money
+from bot.blocks.words import REASON_WORDS, STATE_WORDS, ago, count, money, title
 from bot.surface import BOT_NAME, COMMAND
 from core.ids import short
 from core.runs.views import RunLine, RunView
@@ -56,7 +56,7 @@ def run_row(entry: RunLine, *, now_ms: int, with_place: bool) -> Block:
         word(" "),
         say(short(entry.id), code=True),
         word(" "),
-        say(entry.agent, bold=True, limit=60),
+        say(title(entry.agent, entry.rolls_back), bold=True, limit=60),
         word(f" · {words}"),
     ]
     if entry.blocked_reason is not None:

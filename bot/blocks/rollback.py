@@ -4,6 +4,7 @@ Whether it would work is the read model's word, by the same rule that the click 
 """
 
 from bot.blocks.elements import Block, button, confirmation, emoji, line, person, rich, say, word
+from bot.blocks.text import one_line
 from bot.blocks.words import count
 from bot.surface import ActionId
 from core.ids import short
@@ -13,6 +14,7 @@ from core.runs.views import RunView
 
 _EFFECTS = 8
 _NAMED = 4
+_SENTENCE = 140
 
 
 def roll_back_button(view: RunView) -> Block | None:
@@ -22,8 +24,9 @@ def roll_back_button(view: RunView) -> Block | None:
         return None
     back = [effect for effect in undoing.effects if effect.status == "stands" and effect.undo is not None]
     stays = [effect for effect in undoing.effects if effect.undo is None]
-    text = f"Undoes {_listed(back)}. Approvers are asked about it first, like about any action." if back else ""
-    text = text or "Nothing is left to undo; this writes it down."
+    text = f"{_going(back, view)} As with any action, approvers are asked first."
+    if not back:
+        text = "Nothing is left to undo; this writes it down."
     if stays:
         text += f" Cannot be undone: {_listed(stays)}."
     question = confirmation(f"Roll back run {short(view.id)}?", text, "Roll back", "Leave it as it is")
@@ -93,6 +96,14 @@ def standing(effect: EffectView, view: RunView) -> str:
             return "can be undone"
         case _:
             return "could not be undone" if view.state is RunState.ROLLED_BACK else "cannot be undone"
+
+
+def _going(back: list[EffectView], view: RunView) -> str:
+    """What would be undone: one effect as its tool put it when people approved it, more by their steps."""
+    asked = next((each for each in view.approvals if back and each.action_id == back[0].action_id), None)
+    if len(back) == 1 and asked is not None and asked.sentence:
+        return f"Undoes “{one_line(asked.sentence, _SENTENCE)}”."
+    return f"Undoes {_listed(back)}."
 
 
 def _listed(found: list[EffectView]) -> str:

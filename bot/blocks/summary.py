@@ -5,7 +5,7 @@ The numbers and names come from stored and verified rows; the outcome is the run
 
 from bot.blocks import facts, rollback
 from bot.blocks.elements import Block, Message, actions, context, emoji, line, message, person, rich, say, word
-from bot.blocks.words import badge, count, duration, money
+from bot.blocks.words import badge, count, duration, money, title
 from core.ids import short
 from core.record.states import CallStatus
 from core.runs.undoing import INSIDE
@@ -27,18 +27,18 @@ _EFFECT_WORDS = {
 def ending(view: RunView) -> Message:
     """Say how a run ended, to the person who asked for it."""
     symbol, words = badge(view.state, view.stop)
-    made = facts.outputs(view)
+    made, named = facts.outputs(view), title(view.agent, view.undoing.rolls_back)
     first = line(
         emoji(symbol),
         word(" "),
         word(words, bold=True),
         word(" · "),
-        say(view.agent, bold=True, limit=80),
+        say(named, bold=True, limit=80),
         word(f" · run {short(view.id)} · {duration(view.duration_ms)} · for "),
         person(view.requester_slack, view.requester),
     )
     return message(
-        f"{view.agent} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
+        f"{named} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
         f"{count(len(made), 'file')}. {view.outcome or ''}",
         rich(first),
         rollback.of_another(view),

@@ -42,7 +42,7 @@ REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
     BlockedReason.POLICY_ERROR: ("the policy could not be evaluated", "An administrator has to repair the policy."),
     BlockedReason.ARTIFACT_INTEGRITY: (
         "a stored file no longer matches its digest",
-        "Tell an administrator; do not use the file.",
+        "An administrator has to bring the file back; then let it ask again.",
     ),
     BlockedReason.MODEL_ERROR: (
         "the model gave no usable answer",
@@ -50,6 +50,11 @@ REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
     ),
 }
 """Why, as the end of "Blocked because …", and what helps when the run itself names no remedy."""
+
+
+def title(agent: str, rolls_back: str | None) -> str:
+    """What a run is called: its playbook, or the rollback of it; holds a name of the operator's."""
+    return agent if rolls_back is None else f"Rollback of {agent}"
 
 
 def is_ended(view: RunView) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from bot.cli import endpoints
+from bot.cli import endpoints, stored_files
 from bot.cli.doubts import doubtful_tools
 from bot.cli.embedded import find_servers
 from bot.cli.installation import running
@@ -33,11 +33,15 @@ from core.errors import BanksmanError
 from core.planners.compile import compile_playbooks
 from core.secrets import Redactor
 from core.store import hosts, schema
+from core.store.readonly import TooSlow, looking
 from core.store.session import Database
 from core.tools.catalogue import tool_names
 
 REAPER_GONE_MS = 20_000
 """A reaper says every few seconds that it is at work."""
+
+_ORPHANS_WITHIN_S = 5.0
+_ORPHANS_OF = 50_000
 
 Verdict = Literal["ok", "warning", "bad"]
 
@@ -156,7 +160,19 @@ async def _artifacts(settings: Settings) -> list[Finding]:
     same = await store.read(stored.sha256, 1024) == probe
     await store.trash(stored.sha256)
     verdict: Verdict = "ok" if same else "bad"
-    return [Finding("artifacts", verdict, f"{directory} takes and gives back files")]
+    found = [Finding("artifacts", verdict, f"{directory} takes and gives back files")]
+    return [*found, *await _orphans(settings, store)]
+
+
+async def _orphans(settings: Settings, store: FileStore) -> list[Finding]:
+    """How much of the store nothing names, as far as that is quickly known."""
+    try:
+        async with looking(settings.database_url, statement_s=_ORPHANS_WITHIN_S) as look:
+            await schema.check_read_only(look)
+            found = await stored_files.orphans(look, store, most=_ORPHANS_OF)
+    except (BanksmanError, TooSlow):
+        return []  # said of the database already, or to be asked of `--artifacts`
+    return [Finding("artifacts", "ok", stored_files.sentence(found))]
 
 
 async def _sandbox(settings: Settings) -> list[Finding]:

@@ -98,8 +98,11 @@ def _doctor(
     invariants: Annotated[
         bool, typer.Option("--invariants", help="Check what is stored instead; writes nothing.")
     ] = False,
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="Read every stored file instead; writes nothing.")
+    ] = False,
     within: Annotated[
-        float, typer.Option("--within", min=1, help="With --invariants: seconds one look may take.")
+        float, typer.Option("--within", min=1, help="With one of these: seconds one look may take.")
     ] = 60,
 ) -> None:
     """Check that everything would work, and say what to do where it would not."""
@@ -107,6 +110,10 @@ def _doctor(
         from bot.cli import invariants as stored
 
         run_command(stored.check(settings(config), within_s=within, as_json=json))
+    if artifacts:
+        from bot.cli import stored_files
+
+        run_command(stored_files.check(settings(config), within_s=within, as_json=json))
     from bot.cli import doctor
 
     run_command(doctor.examine(settings(config), as_json=json))

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bot.blocks.rollback import standing
 from bot.blocks.text import one_line, plain
-from bot.blocks.words import ago, badge, duration, size
+from bot.blocks.words import ago, badge, duration, size, title
 from bot.cli.installation import BadAnswer, Refused
 from core.clock import rfc3339
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
@@ -73,12 +73,18 @@ def print_runs(lines: Sequence[RunLine], now_ms: int) -> None:
         console.print("No runs yet. `banksman run AGENT …` starts one.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "state", "agent", "asked by", "when"):
-        table.add_column(title)
+    for column in ("run", "state", "agent", "asked by", "when"):
+        table.add_column(column)
     for line in lines:
         why = line.blocked_reason or ("frozen" if line.frozen else "")
         state = line.state.value + (f" ({why})" if why else "")
-        table.add_row(line.id, state, escape(line.agent), escape(line.requester), ago(line.created_at_ms, now_ms))
+        table.add_row(
+            line.id,
+            state,
+            escape(title(line.agent, line.rolls_back)),
+            escape(line.requester),
+            ago(line.created_at_ms, now_ms),
+        )
     console.print(table)
 
 
@@ -86,7 +92,8 @@ def print_run(view: RunView) -> None:
     """One run, whole."""
     _, words = badge(view.state, view.stop)
     console.print(f"[bold]{view.id}[/bold]  {escape(words)}")
-    console.print(f"agent {escape(view.agent)} · asked by {escape(view.requester)} · {duration(view.duration_ms)}")
+    named = title(view.agent, view.undoing.rolls_back)
+    console.print(f"agent {escape(named)} · asked by {escape(view.requester)} · {duration(view.duration_ms)}")
     if view.undoing.rolls_back is not None:
         console.print(escape(f"undoes what {view.undoing.rolls_back} did"))
     if view.text:

@@ -11,6 +11,8 @@ from bot.blocks.approval_card import approval_card
 from bot.blocks.asked import approver_dm, decided, reminder
 from bot.blocks.elements import Message
 from bot.blocks.questions import question_card
+from bot.blocks.refusals import sentence
+from bot.damage import lay_down
 from bot.delivery.duty import Duty
 from bot.delivery.limits import Priority
 from bot.delivery.places import NotYet, Place, Posted
@@ -18,7 +20,7 @@ from bot.desk import Desk
 from bot.slack_errors import SlackError, SlackGone, SlackMessageGone, SlackRevoked
 from core.actions.policy import Approvers
 from core.crashpoints import crashpoint
-from core.errors import TerminalError
+from core.errors import ArtifactCorrupt, BanksmanError, TerminalError
 from core.record.changes import Insert
 from core.runs import asking, reading
 from core.runs.approval_views import ApprovalView, AskView
@@ -144,7 +146,11 @@ class Asked:
 
     async def _ask(self, row: Delivery) -> AskView:
         desk = self._desk
-        found = await asking.ask(desk.database, desk.objects, desk.tenant, row.body["approval_id"])
+        try:
+            found = await asking.ask(desk.database, desk.objects, desk.tenant, row.body["approval_id"])
+        except ArtifactCorrupt as error:
+            await lay_down(desk, row.body["approval_id"], error)
+            raise
         if found is None:
             raise TerminalError("the question is gone")
         return found
@@ -164,11 +170,19 @@ class ApprovalPainter:
         if not stale or not await self._duty.leads():
             return 0
         for shown in stale:
-            ask = await asking.ask(desk.database, desk.objects, desk.tenant, shown.approval_id)
-            if ask is None:
-                await approvals.drawn(desk.database, desk.tenant, shown, "gone")
-                continue
-            message = approval_card(ask, desk.known, now_ms=desk.clock.wall_ms())
+            try:
+                ask = await asking.ask(desk.database, desk.objects, desk.tenant, shown.approval_id)
+            except BanksmanError as error:
+                # One that cannot be read must not keep the others from being drawn, nor keep its buttons.
+                if isinstance(error, ArtifactCorrupt):
+                    await lay_down(desk, shown.approval_id, error)
+                log.error("an approval card cannot be drawn: %s", error, extra={"action": "ask_unreadable"})
+                message = sentence(f"What was asked here cannot be shown any more: {error.user_text}")
+            else:
+                if ask is None:
+                    await approvals.drawn(desk.database, desk.tenant, shown, "gone")
+                    continue
+                message = approval_card(ask, desk.known, now_ms=desk.clock.wall_ms())
             try:
                 await desk.slack.update(shown.channel, shown.ts, message, priority=Priority.STOP)
             except (SlackGone, SlackMessageGone):

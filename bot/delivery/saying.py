@@ -18,7 +18,7 @@ from bot.delivery.places import NotYet, Place, Posted
 from bot.desk import Desk
 from bot.slack_errors import SlackMessageGone
 from core.crashpoints import crashpoint
-from core.errors import BanksmanError, TerminalError
+from core.errors import ArtifactCorrupt, BanksmanError, TerminalError
 from core.record.changes import Insert
 from core.runs import reading
 from core.runs.draft import delivery
@@ -70,6 +70,8 @@ def excuse(row: Delivery, error: BanksmanError, now_ms: int) -> Insert | None:
     name = row.body.get("name")
     file = f"The file {name!r}" if name else "A file of this run"
     text = f"{file} could not be put here: {error.user_text} It is stored; `banksman show` lists it."
+    if isinstance(error, ArtifactCorrupt):
+        text = error.user_text
     body = {"text": text, "dm": bool(row.body.get("dm"))}
     said = delivery(row.tenant, row.run_id, None, "", None, "slack.reply", f"lost:{row.dedupe_key}", body, now_ms)
     return Insert(said.table, {**said.values, "lane": row.lane})
@@ -173,9 +175,13 @@ class Sayings:
             await desk.database.journal.record([outbox.mark(row, result=file_id)])
 
         content: AsyncIterator[bytes] = desk.objects.open(artifact.sha256)
-        uploaded = await desk.slack.upload(
-            place.channel, artifact.name, content, artifact.size, thread_ts=place.thread_ts, on_file_id=remember
-        )
+        try:
+            uploaded = await desk.slack.upload(
+                place.channel, artifact.name, content, artifact.size, thread_ts=place.thread_ts, on_file_id=remember
+            )
+        except ArtifactCorrupt as error:
+            said = f"The file {artifact.name!r} could not be put here. {error.user_text}"
+            raise ArtifactCorrupt(str(error), sha256=error.sha256, what=error.what, user_text=said) from error
         return uploaded.file_id
 
     async def _post(self, row: Delivery, place: Place, message: Message) -> Posted:

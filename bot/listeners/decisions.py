@@ -12,13 +12,15 @@ from bot.blocks.approval_card import ballot_value, read_ballot
 from bot.blocks.approval_pages import approval_pages
 from bot.blocks.deny import deny_modal, read_reason
 from bot.blocks.questions import question_modal, read_answers
-from bot.blocks.refusals import stale
-from bot.deciding import may_not
+from bot.blocks.refusals import sentence, stale
+from bot.damage import lay_down
+from bot.deciding import UNREADABLE, may_not
 from bot.listeners.block_actions import Click, click_in, now_or_never
 from bot.listeners.guard import Listener
 from bot.listeners.stored import take
 from bot.office import Office
 from core.config.people import NotRecognised
+from core.errors import ArtifactCorrupt
 from core.principals import Principal
 from core.runs import asking, reading
 from core.runs.approval_views import AskView, QuestionView
@@ -199,7 +201,14 @@ async def _ask(office: Office, click: Click) -> AskView | None:
     """The question a button is about; says privately when there is none."""
     named = read_ballot(click.value)
     desk = office.desk
-    ask = None if named is None else await asking.ask(desk.database, desk.objects, desk.tenant, named[0])
+    try:
+        ask = None if named is None else await asking.ask(desk.database, desk.objects, desk.tenant, named[0])
+    except ArtifactCorrupt as error:
+        assert named is not None
+        await lay_down(desk, named[0], error)
+        said = sentence(f"{UNREADABLE}: {error.user_text}")
+        await office.tell(click.channel, click.user, said, thread_ts=click.thread_ts)
+        return None
     if ask is None or ballot_value(ask.approval) != click.value:
         await office.tell(click.channel, click.user, stale(), thread_ts=click.thread_ts)
         return None

@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from core import metrics
 from core.artifacts.port import Stored, megabytes
-from core.errors import ArtifactCorrupt, ArtifactTooLarge, RetryableError, TerminalError
+from core.errors import ArtifactCorrupt, ArtifactTooLarge, StoreTrouble, TerminalError
 
 log = logging.getLogger(__name__)
 
@@ -387,11 +387,13 @@ def _storage_errors() -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            sentence = "The disk of the artifact store is full; nothing was stored. An operator has to free space."
+            sentence = (
+                "The disk of the artifact store is full, so nothing was stored. An operator has to make room on it."
+            )
         else:
             name = errno.errorcode.get(error.errno or 0, "unknown error")
             sentence = f"The artifact store could not be used ({name}). Its disk and permissions need an operator."
-        raise RetryableError(f"artifact store: {error!r}", user_text=sentence) from error
+        raise StoreTrouble(f"artifact store: {error!r}", user_text=sentence) from error
 
 
 def _read_block(descriptor: int, size: int) -> bytes:
@@ -430,6 +432,7 @@ def _corrupt(sha256: str, what: str) -> ArtifactCorrupt:
     return ArtifactCorrupt(
         f"blob {sha256} {what}",
         sha256=sha256,
+        what=what,
         user_text=f"The stored file {sha256[:12]}… {what}, so it is not used. {REMEDY}",
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from core.execution import marks
@@ -95,6 +95,17 @@ def labelled(
             if value == marks.mark(call) if call else marks.is_of_run(value, run_id or ""):
                 return {process: call or names.get(value) or marks.nameless(value, run_id or "")}
     return asked
+
+
+def runs_at_work(run_ids: Collection[str]) -> set[str]:
+    """Which of these runs may have living processes here: one look for all of them, that rather names one too many."""
+    if not run_ids:
+        return set()
+    alive = [process.pid for process in table().values() if process.alive]
+    said = {label.run_id for pid in alive if (label := label_of(pid) or marks.group_label(pid)) is not None}
+    values = {value for pid in alive if (value := marks.mark_of(pid)) is not None}
+    values |= {value for _, value in _newest()}
+    return {run_id for run_id in run_ids if run_id in said or any(marks.is_of_run(value, run_id) for value in values)}
 
 
 def _newest() -> Iterator[tuple[Process, int]]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.execution.base import CallLabel
 from core.execution.hostfence import raise_fence
-from core.execution.labels import end_call, is_supervisor, labelled
+from core.execution.labels import end_call, is_supervisor, labelled, runs_at_work
 from core.execution.processes import PROC, Process
 
 log = logging.getLogger(__name__)
@@ -47,13 +48,7 @@ def end_run(run_id: str, *, below: int, fences: Path) -> Ended:
     Args:
         fences: Where this host keeps its fences.
     """
-    fenced = True
-    try:
-        raise_fence(str(fences), run_id, below)
-    except OSError:
-        # A full disk must not keep anything alive; only there is no proof then.
-        log.exception("this host's fence could not be written", extra={"action": "fence_failed", "run": run_id})
-        fenced = False
+    fenced = _fenced_off(run_id, below, fences)
     ended = 0
     for label in _to_end(run_id, below, fences)[0]:
         try:
@@ -61,6 +56,28 @@ def end_run(run_id: str, *, below: int, fences: Path) -> Ended:
         except TimeoutError:
             log.exception("a process cannot be ended", extra={"action": "process_stuck", "run": run_id})
     return Ended(ended, _to_end(run_id, below, fences)[1], fenced)
+
+
+def end_runs(runs: Mapping[str, int], fences: Path) -> Ended:
+    """Do what `end_run` does for every run a dead worker held, with one look at the process table for all; blocking.
+
+    Args:
+        runs: The fence each was held under; what is newer is left alone.
+    """
+    written = [_fenced_off(run_id, fence + 1, fences) for run_id, fence in runs.items()]
+    found = [end_run(run_id, below=runs[run_id] + 1, fences=fences) for run_id in runs_at_work(runs)]
+    return Ended(sum(each.ended for each in found), sum(each.remaining for each in found), all(written))
+
+
+def _fenced_off(run_id: str, below: int, fences: Path) -> bool:
+    """Let nothing of the run below this fence start here; whether that is written."""
+    try:
+        raise_fence(str(fences), run_id, below)
+    except OSError:
+        # A full disk must not keep anything alive; only there is no proof then.
+        log.exception("this host's fence could not be written", extra={"action": "fence_failed", "run": run_id})
+        return False
+    return True
 
 
 def running(fences: Path) -> dict[CallLabel, int]:

@@ -19,6 +19,7 @@ from core.errors import BanksmanError, RetryableError
 from core.execution.base import CallLabel, Environment
 from core.ids import Ids
 from core.record.rows import CallRow, Snapshot
+from core.record.states import BlockedReason
 from core.runs.retries import Retries
 from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd
@@ -231,7 +232,9 @@ def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int
     if safe and call.attempts < bench.attempts:
         asked = attempted.retry_after_s
         delay = bench.retries.delay_ms(call.tool, attempt=call.attempts, retry_after_s=asked, now_ms=boot_ms)
-    if delay is None and end.status == "unknown" and call.recovery == "pure":
+    if end.status == "unknown" and end.parked is not None and call.recovery != "pure":
+        end = replace(end, parked=None)  # whether it may be made again is for its class to say
+    if delay is None and end.status == "unknown" and end.parked is None and call.recovery == "pure":
         # It has no effect anybody could look for, so not knowing how it ended is having failed.
         return replace(end, status="failed")
     return replace(end, retry_in_ms=delay)
@@ -265,7 +268,8 @@ async def _end(snapshot: Snapshot, result: ToolResult, bench: Bench) -> CallEnd:
         stored = await _store(snapshot, result.produced, bench)
     except RetryableError as failure:
         # The effect may be there while its file is not: success without its artifacts is impossible.
-        return CallEnd("unknown", {}, error=failure.user_text)
+        # What has no effect may be made again, as soon as the disk has been seen to.
+        return CallEnd("unknown", {}, error=failure.user_text, parked=BlockedReason.DEPENDENCY_DOWN)
     except BanksmanError as failure:
         return CallEnd("failed", {}, error=failure.user_text)
     return CallEnd(result.status, out, stored, error)

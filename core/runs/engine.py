@@ -16,13 +16,13 @@ from pathlib import Path
 from core import metrics
 from core.clock import Clock
 from core.crashpoints import crashpoint
-from core.errors import BanksmanError, RetryableError, TerminalError
+from core.errors import ArtifactCorrupt, BanksmanError, RetryableError, StoreTrouble, TerminalError
 from core.planners.base import Act, Planner, Turn
 from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import asks, preparing, steps
+from core.runs import asks, damage, preparing, steps
 from core.runs.calls import Attempted, Bench, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
 from core.runs.commands.late import late_result
@@ -307,6 +307,8 @@ class Slice:
         except MissingSecret:
             # Planned anew the step says what is missing, and asks when it is there.
             return steps.ask_anew(snapshot, call, approval, "secret", stamp)
+        except ArtifactCorrupt as error:
+            return damage.before_start(snapshot, call, approval, error, stamp)
         except TerminalError as error:
             return steps.give_up(snapshot, error.user_text, stamp)
         stamp = self._stamp()
@@ -408,7 +410,13 @@ class Slice:
             return await preparing.with_room(ready, station.database, snapshot.run.tenant, station.bench)
         except MissingSecret as error:
             return self._missing(error, self._stamp())
+        except ArtifactCorrupt as error:
+            why = f"{damage.said(snapshot, error)} {steps.GO_ON}"
+            return steps.block(snapshot, BlockedReason.ARTIFACT_INTEGRITY, why, self._stamp())
         except RetryableError as error:
+            if snapshot.run.retries >= _MOST_LOOKS and isinstance(error, StoreTrouble):
+                why = f"{error.user_text} {steps.GO_ON}"
+                return steps.block(snapshot, BlockedReason.DEPENDENCY_DOWN, why, self._stamp())
             if snapshot.run.retries >= _MOST_LOOKS:
                 return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
             pause_ms = _LOOK_PAUSE_MS * 2**snapshot.run.retries
@@ -427,8 +435,12 @@ class Slice:
         began_s = time.monotonic()
         try:
             workspace = await self._station.workspaces.ready(self._snapshot)
+        except ArtifactCorrupt as error:
+            why = damage.said(self._snapshot, error)
+            return CallEnd("failed-safe", {}, error=why, parked=BlockedReason.ARTIFACT_INTEGRITY)
         except RetryableError as error:
-            attempted = Attempted(CallEnd("failed-safe", {}, error=error.user_text), error.retry_after_s)
+            end = CallEnd("failed-safe", {}, error=error.user_text, parked=BlockedReason.DEPENDENCY_DOWN)
+            attempted = Attempted(end, error.retry_after_s)
         except BanksmanError as error:
             attempted = Attempted(not_started(call, error.user_text))
         else:

@@ -16,7 +16,8 @@ def in_doubt(call: CallRow, why: str | None, stored: Sequence[Stored]) -> str:
         why: How the attempt ended, as far as that is known.
         stored: The files it left behind.
     """
-    said = [f"`{call.tool}` in step `{call.step}` may or may not have run: {why or 'its outcome was lost'}."]
+    because = (why or "its outcome was lost").rstrip(".")
+    said = [f"`{call.tool}` in step `{call.step}` may or may not have run: {because}."]
     if stored:
         said.append(f"It left {_listed([item.name for item in stored])}.")
     said.append(f"Look at {_where(call)}, then say whether it ran, or stop this run. If it did not, it is asked anew.")

@@ -2,7 +2,8 @@
 
 The lease is the worker's: one row, renewed every 3 s for 10 s, and every run it drives stores its id and a fence that
 was raised when it was claimed. A worker that cannot renew stops starting anything 7 s after the last renewal it *sent*,
-on a clock that counts through suspend; one that wakes up late is refused at every write by the fence.
+on a clock that counts through suspend; one that wakes up late is refused at every write by the fence. One that is dead
+beyond doubt is not waited for (`takeover.py`).
 
 Source: Kleppmann, "How to do distributed locking" (2016), for fencing tokens.
 """
@@ -31,12 +32,19 @@ class Lease:
         self._clock = clock
         self.identity = identity
         self._renewed_boot_ms: int | None = None
+        self._lock: str | None = None
 
-    async def acquire(self) -> None:
-        """Register the worker."""
-        sent = self._clock.boot_ms()
+    async def acquire(self, *, lock: str | None = None) -> None:
+        """Register the worker.
+
+        Args:
+            lock: The file whose lock this process holds until it ends, so that others of its host need not wait for
+                the lease to know that it has; see `worker/deaths.py`.
+        """
+        sent, self._lock = self._clock.boot_ms(), lock
+        lease_ms = int(LEASE_S * 1000)
         await workers.register(
-            self._database, self.identity, boot_ms=sent, lease_ms=int(LEASE_S * 1000), now_ms=self._clock.wall_ms()
+            self._database, self.identity, lock=lock, boot_ms=sent, lease_ms=lease_ms, now_ms=self._clock.wall_ms()
         )
         self._renewed_boot_ms = sent
 
@@ -56,7 +64,7 @@ class Lease:
         if renewed is None:
             # Our row is gone: somebody cleaned up after a long pause. Everything we hold is up for grabs.
             log.warning("the worker's row was gone; registering again", extra={"action": "lease_lost"})
-            await self.acquire()
+            await self.acquire(lock=self._lock)
             return Renewed(list(driving), [])
         self._renewed_boot_ms = sent
         return renewed

@@ -104,6 +104,7 @@ def line(row: RunRow, opened: Sequence[FreezeRow] = ()) -> RunLine:
         blocked_reason=BlockedReason(row.blocked_reason) if row.blocked_reason else None,
         cost_micro_usd=row.cost_micro_usd,
         frozen=held or (row.run_state not in TERMINAL and bool(covering(opened, row, ()))),
+        rolls_back=row.rolls_back,
     )
 
 

@@ -30,6 +30,9 @@ SLICE_S = 60.0
 
 MAX_EVENTS = 5_000
 
+GO_ON = "Then let this run ask again, or stop it."
+"""What helps once a person has mended something."""
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -57,6 +60,8 @@ class CallEnd:
     """Set when the attempt may be repeated: after this long."""
     resolved_by: str | None = None
     """Who says so, if it was not the attempt itself."""
+    parked: BlockedReason | None = None
+    """Set when the call may be made again once a person has helped: then it waits for that."""
 
 
 def request(snapshot: Snapshot, document: str) -> PlanRequest:
@@ -195,6 +200,8 @@ def end_call(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp) -> R
     end = storable(call, end)
     if end.retry_in_ms is not None:
         _retry_later(draft, call, end, stamp)
+    elif end.parked is not None:
+        _park(draft, call, end, stamp)
     elif end.status == "unknown":
         _unknown(draft, call, end, stamp)
     else:
@@ -410,6 +417,15 @@ def _retry_later(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> Non
     draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "in_ms": end.retry_in_ms})
     wake = draft.snapshot.run.wake + 1
     draft.run |= {"lease_owner": None, "due_at": stamp.now_ms + end.retry_in_ms, "wake": wake}
+
+
+def _park(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
+    assert end.parked is not None
+    _close_attempt(draft, call, end.status, end.error, stamp)
+    draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.INTENT.value, "error": end.error})
+    draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": end.parked.value})
+    why = end.error or f"`{call.tool}` could not do its work."
+    draft.block(end.parked, f"{why} {GO_ON}", {"call": call.id})
 
 
 def _unknown(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:

@@ -182,6 +182,7 @@ class RunView:
             blocked_reason=self.blocked_reason,
             cost_micro_usd=self.cost_micro_usd,
             frozen=bool(self.freezes),
+            rolls_back=self.undoing.rolls_back,
         )
 
     def full_json(self) -> dict[str, Any]:
@@ -195,7 +196,6 @@ class RunView:
             "duration_ms": self.duration_ms,
             "sandbox": self.sandbox,
             "steps": self.steps,
-            "rolls_back": self.undoing.rolls_back,
             "can_roll_back": self.undoing.possible,
         }
         return {
@@ -276,6 +276,8 @@ class RunLine:
     cost_micro_usd: int
     frozen: bool = False
     """Whether a freeze covers it: nothing of it starts."""
+    rolls_back: str | None = None
+    """The run it undoes, if it is a rollback."""
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one entry of `banksman runs --json`."""
@@ -291,6 +293,7 @@ class RunLine:
             "blocked_reason": self.blocked_reason.value if self.blocked_reason else None,
             "cost_micro_usd": self.cost_micro_usd,
             "frozen": self.frozen,
+            "rolls_back": self.rolls_back,
         }
 
 

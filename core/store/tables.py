@@ -460,7 +460,7 @@ workers = Table(
     *keys("id", "host", "boot_id"),
     Column("pid", Integer, nullable=False),
     key("version"),
-    reference("sandbox"),
+    *references("sandbox", "lock"),
     Column("until", BigInteger, nullable=False, comment="PostgreSQL: its clock; SQLite: CLOCK_BOOTTIME of boot_id; ms"),
     time_ms("started_at", needed=True),
     time_ms("draining_at"),

@@ -33,8 +33,14 @@ class Renewed:
 
 
 @uninterrupted
-async def register(database: Database, identity: Identity, *, boot_ms: int, lease_ms: int, now_ms: int) -> None:
-    """Write the worker's row with a fresh lease."""
+async def register(
+    database: Database, identity: Identity, *, lock: str | None, boot_ms: int, lease_ms: int, now_ms: int
+) -> None:
+    """Write the worker's row with a fresh lease.
+
+    Args:
+        lock: Which file the worker's process holds a lock on, if it holds one.
+    """
     until = _clock(database, boot_ms) + lease_ms
     async with database.begin() as connection:
         await connection.execute(delete(workers).where(workers.c.id == identity.id))
@@ -46,6 +52,7 @@ async def register(database: Database, identity: Identity, *, boot_ms: int, leas
                 pid=identity.pid,
                 version=identity.version,
                 sandbox=identity.sandbox,
+                lock=lock,
                 until=until,
                 started_at=now_ms,
             )
@@ -95,14 +102,35 @@ class Here:
 
     worker: str
     pid: int
+    lock: str | None = None
+    """The file its process holds a lock on, as device and inode."""
 
 
 async def on_host(database: Database, host: str, *, boot_ms: int, boot_id: str) -> list[Here]:
     """Workers of this boot of a host whose lease has not run out."""
     conditions = [workers.c.host == host, workers.c.boot_id == boot_id, workers.c.until > _clock(database, boot_ms)]
     async with database.read() as connection:
-        found = await connection.execute(select(workers.c.id, workers.c.pid).where(*conditions))
-        return [Here(row.id, row.pid) for row in found]
+        found = await connection.execute(select(workers.c.id, workers.c.pid, workers.c.lock).where(*conditions))
+        return [Here(row.id, row.pid, row.lock) for row in found]
+
+
+async def held_by(database: Database, worker: str) -> dict[str, int]:
+    """The runs that name a worker as their holder, each with the fence it holds them under."""
+    async with database.read() as connection:
+        found = await connection.execute(select(runs.c.id, runs.c.fence).where(runs.c.lease_owner == worker))
+        return {row.id: row.fence for row in found}
+
+
+@uninterrupted
+async def end_lease(database: Database, worker: str, *, host: str, boot_id: str, boot_ms: int) -> bool:
+    """End the lease of a worker that is known to be dead; `False` = it was over already, or is another one's.
+
+    The row stays, as that of a worker whose lease ran out now; if it lives all the same, its next renewal revives it.
+    """
+    now = _clock(database, boot_ms)
+    of_it = (workers.c.id == worker, workers.c.host == host, workers.c.boot_id == boot_id, workers.c.until > now)
+    async with database.begin() as connection:
+        return (await connection.execute(update(workers).where(*of_it).values(until=now))).rowcount == 1
 
 
 @uninterrupted

@@ -7,6 +7,7 @@ following anything they planted.
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.artifacts import ObjectStore
-from core.errors import RetryableError, TerminalError
+from core.errors import StoreTrouble, TerminalError
 from core.ids import RunId
 from core.names import display_name
 
@@ -257,7 +258,10 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RetryableError(
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "is full" if full else f"could not be used ({errno.errorcode.get(error.errno or 0, 'unknown error')})"
+        raise StoreTrouble(
             f"workspace: {error!r}",
-            user_text="The run's working directory could not be used; its disk may be full. It needs an operator.",
+            user_text=f"The disk of the runs' working directories {why}. An operator has to "
+            f"{'make room on it' if full else 'look at it'}.",
         ) from error

@@ -141,3 +141,36 @@ async def test_an_approver_reads_a_whole_push_on_a_phone_and_approves_it(sqlite_
         await expect(asked).to_contain_text("git_push in step push: done")
         await expect(asked.get_by_role("button", name="Deny")).to_have_count(0)
     assert 1 == len(set(branches(repository)) - set(before))
+
+
+async def test_a_person_rolls_a_push_back_and_reads_that_the_branch_is_gone(
+    sqlite_house: House, repository: Path
+) -> None:
+    before, house = branches(repository), sqlite_house
+    async with pages(house) as visit:
+        page = await visit("requester", OPS)
+        thread = await ask(page, f"@banksman checkup {repository}")
+        await expect(thread).to_contain_text("Approval needed", timeout=_SOON_MS)
+        [asked] = house.cli("pending", "--json").json
+        house.cli("approve", asked["id"], "--as", "approver", "--yes")
+        await expect(thread).to_contain_text("it can be undone", timeout=_SOON_MS)
+        card = thread.get_by_role("article").filter(has=page.get_by_role("button", name="Details", exact=True)).first
+
+        await card.get_by_role("button", name="Roll back").click(timeout=_SOON_MS)
+        question = page.get_by_test_id("confirm")
+        await expect(question).to_contain_text("Undoes “Push 1 commit to the new branch")
+        assert None is house.show(asked["run_id"])["rollback"], "nothing happens before it is confirmed"
+        await page.get_by_test_id("confirm-yes").click()
+
+        await expect(card).to_contain_text("Rolling back: run", timeout=_SOON_MS)
+        await expect(card.get_by_role("button", name="Roll back")).to_have_count(0)
+        await expect(thread).to_contain_text("Rollback of checkup", timeout=_SOON_MS)
+        phone = await visit("approver", OPS, phone=True)
+        await phone.get_by_test_id("timeline").get_by_test_id("open-thread").last.click(timeout=_SOON_MS)
+        asks = phone.get_by_test_id("thread").get_by_role("article").filter(has_text="Action: Delete the branch")
+        await asks.get_by_role("button", name="Approve", exact=True).click(timeout=_SOON_MS)
+        await phone.get_by_test_id("confirm-yes").click()
+
+        await expect(card).to_contain_text("Rolled back: run", timeout=_SOON_MS)
+        await expect(card).to_contain_text("git_push in step push: undone by run")
+    assert before == branches(repository)

@@ -83,6 +83,13 @@ def test_the_doctor_finds_every_rule_kept_while_everything_runs(fence: Fence, si
     assert ", 0 do not, 5 were not checked." in written, written
 
 
+@pytest.mark.runs_fence("docs/operations.md > Doctor > 3")
+def test_the_doctor_finds_every_file_intact_while_everything_runs(fence: Fence, site: Site, a_report: str) -> None:
+    written = site.type(*fence.commands())
+
+    assert re.search(r"^[1-9]\d* files intact, 0 damaged;", written, re.MULTILINE), written
+
+
 @pytest.mark.runs_fence("docs/operations.md > Where data lives > 1")
 def test_the_home_can_be_closed_to_others_while_everything_runs(fence: Fence, site: Site) -> None:
     site.type(*fence.commands())
@@ -169,10 +176,11 @@ def test_the_page_of_json_shapes_describes_what_doctor_and_run_json_hold(site: S
     for section, value in (
         ("doctor", site.json(".venv/bin/banksman doctor --json")),
         ("doctor --invariants", site.json(".venv/bin/banksman doctor --invariants --json")),
+        ("doctor --artifacts", site.json(".venv/bin/banksman doctor --artifacts --json")),
         ("run.json", site.run_file),
     ):
         assert sorted(first_cells(section_of(page, section) or "")) == sorted(
-            paths(value, whole=("settings", "invariants[].offending"))
+            paths(value, whole=("settings", "invariants[].offending", "listed"))
         )
 
 

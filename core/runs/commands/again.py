@@ -17,6 +17,7 @@ REASONS = frozenset(
         BlockedReason.BUDGET,
         BlockedReason.MISSING_SECRET,
         BlockedReason.DEPENDENCY_DOWN,
+        BlockedReason.ARTIFACT_INTEGRITY,
     }
 )
 """Blocks after which planning again makes sense."""

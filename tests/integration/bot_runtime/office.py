@@ -311,7 +311,7 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 @asynccontextmanager
 async def opened_playground(data: Path, **options: Any) -> AsyncIterator[Playground]:
     """A playground without rate limits and with quick retries, unless asked for otherwise."""
-    quick: Json = {"limits": False, "retry_delays_s": (0.0, 0.3, 0.3), "trigger_ttl_s": 60.0}
+    quick: Json = {"limits": False, "retry_delays_s": (0.0, 0.3, 0.3, 5.0), "trigger_ttl_s": 60.0}
     playground = Playground(data, **(quick | options))
     await playground.start()
     try:

@@ -30,6 +30,17 @@ async def _eyes(team: Team, ts: str) -> bool:
     return [["eyes"]] == [[one["name"] for one in (await team.message(ts))["reactions"]]]
 
 
+async def test_two_mentions_in_one_thread_are_two_runs(house: House, bot: Running, team: Team) -> None:
+    root = await team.say("@banksman idle")
+    await house.run()
+    await team.say("@banksman idle", thread_ts=root)
+
+    async def both() -> bool:
+        return len(await house.runs()) == 2
+
+    await poll(both, "both runs")
+
+
 async def test_both_events_of_a_mention_in_the_other_order_and_twice_are_one_run(
     house: House, bot: Running, team: Team
 ) -> None:

@@ -347,6 +347,18 @@ async def test_an_effect_nobody_knows_the_outcome_of_is_settled_first(rig: Rig) 
     assert isinstance(refused, Refusal)
     assert "Nobody knows yet whether `mail` in step `tell` happened" in refused.text
 
+    (call,) = [each for each in (await rig.row(run_id)).calls if each.tool == "mail"]
+    settling = partial(resolve, run_id=run_id, call_id=call.id, by=ANA, ran=True, now_ms=rig.clock.wall_ms())
+    said = await rig.database.journal.command(TENANT, Target(run_id=run_id), settling)
+    assert isinstance(said, Decided)
+    assert "The run is over" in said.text
+    assert "canceled" == await state(undo, run_id)
+    assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), settling), Refusal)
+    shown = await undo.approved(await undo.begun(run_id))
+    assert ("completed", "rolled-back") == (shown.state, await state(undo, run_id))
+    assert "Could not be undone: `mail` in step `tell`" in str(shown.outcome)
+    assert [] == await broken(rig.database)
+
 
 async def test_what_a_dead_worker_left_unwritten_the_sweeper_writes_down(undo: Undo) -> None:
     rig = undo.rig

@@ -1,5 +1,6 @@
 """What surfaces say about undoing a run: the button and its question, the run while it is undone, and afterwards."""
 
+from dataclasses import replace
 from typing import Any
 
 from bot.blocks.details import run_details
@@ -9,6 +10,7 @@ from core.record.states import CallStatus, RunState
 from core.runs.rollback_views import Undoable
 from core.runs.views import RunView
 from tests.unit.blocks.anything import NOW_MS
+from tests.unit.blocks.asks import an_approval
 from tests.unit.blocks.models import a_rollback, a_run, a_stop, an_action, an_effect, an_ended_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
 
@@ -34,8 +36,17 @@ def test_the_button_asks_first_and_names_what_goes_and_what_stays() -> None:
     [button] = [leaf for leaf in leaves(card(a_pushed_run()), "button") if "confirm" in leaf]
     question = button["confirm"]["text"]["text"]
     assert "Undoes git_push in step push." in question
-    assert "Approvers are asked" in question
+    assert "approvers are asked first" in question
     assert "Cannot be undone: mail in step tell." in question
+
+
+def test_one_effect_is_named_as_people_approved_it() -> None:
+    approved = an_approval(
+        action_id="call_1", sentence="Push 1 commit to the new branch `fix` of https://git.test/shop"
+    )
+    view = replace(a_pushed_run(effects=(PUSH,)), approvals=(approved,))
+    [button] = [leaf for leaf in leaves(card(view), "button") if "confirm" in leaf]
+    assert "Undoes “Push 1 commit to the new branch `fix`" in button["confirm"]["text"]["text"]
 
 
 def test_a_long_list_of_effects_is_cut_and_counted() -> None:
@@ -85,6 +96,8 @@ def test_a_rollback_says_what_it_is_for_on_its_card_and_at_its_end() -> None:
     for said in (shown(card(running)), shown(ending(ended).blocks), shown(run_details(ended, [], now_ms=NOW_MS))):
         assert "Undoes what run parent did outside, the last effect first." in said
         assert "cannot be undone" not in said
+        assert "Rollback of report" in said
+    assert run_card(running, now_ms=NOW_MS).text.startswith("Rollback of report (run 0yabcd): running")
 
 
 def test_the_ending_says_of_each_effect_whether_it_can_be_undone() -> None:

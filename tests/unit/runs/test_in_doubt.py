@@ -25,7 +25,7 @@ def kept(*names: str) -> list[Stored]:
 def test_where_to_look_is_where_the_action_goes(action: dict[str, object], where: str) -> None:
     call = call_row(run_row(), tool="pay", step="transfer", envelope=json.dumps(action))
 
-    said = in_doubt(call, "the line went dead", [])
+    said = in_doubt(call, "the line went dead.", [])
 
     assert said.startswith("`pay` in step `transfer` may or may not have run: the line went dead. Look at")
     assert where in said

@@ -38,6 +38,10 @@ class Payments:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
+    def hold(self) -> None:
+        """Answer nobody who asks to pay from now on, until the end."""
+        self._answering.clear()
+
     def close(self) -> None:
         self._answering.set()
         self._server.shutdown()

@@ -1,0 +1,88 @@
+"""What people do meanwhile: ask, approve, answer truthfully what they are asked, and click again when nothing happens.
+
+They see only what Slack shows. One look at the team serves everybody.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.acceptance.team import BOT, Team, button, user, words
+from tests.chaos.rig.installation import Installation
+
+Json = dict[str, Any]
+
+LOOK_S = 0.25
+PATIENCE_S = 6.0
+"""How long a person waits for a click to show before clicking again."""
+
+
+@dataclass
+class People:
+    """Everybody who clicks."""
+
+    house: Installation
+    team: Team
+    answers: Counter[str] = field(default_factory=Counter)
+    """What was clicked, how often."""
+    unwanted: set[str] = field(default_factory=set)
+    """Roots of threads whose run somebody stops."""
+    _clicked: dict[str, float] = field(default_factory=dict)
+    messages: list[Json] = field(default_factory=list)
+
+    async def live(self) -> None:
+        """Look and click until canceled."""
+        while True:
+            try:
+                self.messages = (await self.team.state())["messages"]
+                for message in self.messages:
+                    await self._look(message)
+            except (AssertionError, OSError):
+                self.answers["not taken"] += 1  # the page moved on between the look and the click
+            await asyncio.sleep(LOOK_S)
+
+    def thread(self, root: str) -> list[Json]:
+        """The messages of one thread, as last seen."""
+        return [each for each in self.messages if root in (each["ts"], each["thread_ts"])]
+
+    async def _look(self, message: Json) -> None:
+        root = message["thread_ts"] or message["ts"]
+        if message["user"] != BOT or message["ephemeral_to"]:
+            return
+        if message["channel"].startswith("D"):
+            return
+        if root in self.unwanted and (pressed := button(message, "Kill")) is not None and "Running" in words(message):
+            await self._click(message, pressed, "operator", "kill")
+        elif (pressed := button(message, "Approve")) is not None:
+            await self._click(message, pressed, "approver", "approve")
+        elif (ran := button(message, "It ran")) is not None and (other := button(message, "It did not run")):
+            happened = str(ran["value"]).partition(":")[2] in {effect["call"] for effect in self.house.effects()}
+            await self._click(message, ran if happened else other, "requester", "it ran" if happened else "it did not")
+
+    async def _click(self, message: Json, pressed: Json, by: str, what: str) -> None:
+        value = f"{pressed['action_id']} {pressed.get('value')}"
+        now = time.monotonic()
+        if now - self._clicked.get(value, -PATIENCE_S) < PATIENCE_S:
+            return
+        self._clicked[value] = now
+        self.answers[what] += 1
+        place = {"user": user(by), "channel": message["channel"], "ts": message["ts"]}
+        await self.team.act("actions", **place, action_id=pressed["action_id"], value=pressed.get("value"))
+
+    async def roll_back(self, root: str) -> bool:
+        """Click Roll back in a thread, if there is such a button."""
+        for message in self.thread(root):
+            if message["user"] == BOT and (pressed := button(message, "Roll back")) is not None:
+                await self._click(message, pressed, "requester", "roll back")
+                return True
+        return False
+
+    async def kill(self, root: str, by: str = "operator") -> bool:
+        """Click Kill on a thread's card, if there is one with that button."""
+        for message in self.thread(root):
+            if message["user"] == BOT and (pressed := button(message, "Kill")) is not None:
+                await self._click(message, pressed, by, "kill")
+                return True
+        return False
