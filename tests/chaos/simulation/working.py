@@ -36,7 +36,7 @@ async def register(world: World, host: str) -> None:
     """The worker of a host comes up, or says that it is still there."""
     who = identity(world.workers[host], host=f"host-{host}")
     boot_ms = world.clock.boot_ms()
-    await workers.register(world.database, who, boot_ms=boot_ms, lease_ms=LEASE_MS, now_ms=world.now_ms)
+    await workers.register(world.database, who, lock=None, boot_ms=boot_ms, lease_ms=LEASE_MS, now_ms=world.now_ms)
 
 
 async def claim(world: World, host: str | None = None) -> None:
