@@ -22,6 +22,7 @@ from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
 from core.runs.proposals import Proposed
 from core.runs.stored import Stored
+from core.runs.undoing import INSIDE
 from core.tools.ask import TOOL as ASK
 
 SLICE_S = 60.0
@@ -196,7 +197,7 @@ def start_again(snapshot: Snapshot, call: CallRow, *, why: str, stamp: Stamp) ->
 def end_call(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp) -> RunChange:
     """Record how an attempt ended; unless it will be repeated or nobody knows, planning goes on."""
     draft = Draft(snapshot, stamp.actor)
-    end = storable(end)
+    end = storable(call, end)
     if end.retry_in_ms is not None:
         _retry_later(draft, call, end, stamp)
     elif end.parked is not None:
@@ -211,12 +212,16 @@ def end_call(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp) -> R
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
-def storable(end: CallEnd) -> CallEnd:
-    """The end as it can be written down: an answer that has no canonical form is left out, and is no success."""
+def storable(call: CallRow, end: CallEnd) -> CallEnd:
+    """The end as it can be written down: an answer that has no canonical form is left out, and is no success.
+
+    Of what acts outside it is no failure either: it happened, and only a person can say what came of it.
+    """
     try:
         canonical(dict(end.out))
     except NotCanonical as error:
-        status = "failed" if end.status == "succeeded" else end.status
+        lost: Literal["failed", "unknown"] = "failed" if call.tier in INSIDE else "unknown"
+        status = lost if end.status == "succeeded" else end.status
         return replace(end, status=status, out={}, error=end.error or f"its answer cannot be kept: {error.user_text}")
     return end
 

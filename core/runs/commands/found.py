@@ -26,7 +26,7 @@ def found_out(
         return Refusal("not-found", "There is no such call of a stopped run.")
     if call.call_status is not CallStatus.UNKNOWN or call.resolved_by is not None:
         return Refusal("already", "This was already settled.")
-    end = storable(end)
+    end = storable(call, end)
     out = canonical(dict(end.out))
     draft = Draft(snapshot, Actor.system(finder))
     values = {"status": end.status, "resolved_by": end.resolved_by, "error": end.error or call.error}

@@ -31,7 +31,7 @@ def late_result(
     if snapshot is None:
         return Refusal("not-found", f"There is no run {run_id}.")
     draft = Draft(snapshot, Actor.system(f"worker:{worker}"))
-    end = storable(end)
+    end = storable(call, end)
     out = canonical(dict(end.out))
     draft.fact(
         "late-result", {"call": call.id, "status": end.status, "fence": fence, "result": salted(snapshot.run.salt, out)}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -241,6 +242,17 @@ def test_an_answer_that_cannot_be_kept_is_no_success(out: dict[str, Any]) -> Non
     call = before.folded(change).calls[0]
     assert ("failed", "{}") == (call.status, call.result_json)
     assert "its answer cannot be kept: " in str(call.error)
+
+
+@pytest.mark.parametrize("tier", ["compensable", "irreversible", "unclassified"])
+def test_an_effect_whose_answer_cannot_be_kept_has_not_failed(tier: str) -> None:
+    before = executing()
+    before = replace(before, calls=(replace(before.calls[0], tier=tier),))
+    change = steps.end_call(before, before.calls[0], ended(out={"x": 0.5}), stamp())
+    after = before.folded(change)
+    assert ("unknown", "{}") == (after.calls[0].status, after.calls[0].result_json)
+    assert ("blocked", "ambiguous-effect") == (after.run.state, after.run.blocked_reason)
+    assert "its answer cannot be kept: " in str(after.run.blocked_detail)
 
 
 def test_an_answer_that_cannot_be_kept_makes_nothing_certain_that_was_not() -> None:
