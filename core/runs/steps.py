@@ -422,10 +422,10 @@ def _park(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
 
 def _unknown(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
     _close(draft, call, end, stamp)
+    why = (end.error or "its outcome was lost").rstrip(".")
     draft.block(
         BlockedReason.AMBIGUOUS_EFFECT,
-        f"`{call.tool}` may or may not have run: {end.error or 'its outcome was lost'}. Look at what it works on, "
-        "then stop this run or ask again.",
+        f"`{call.tool}` may or may not have run: {why}. Look at what it works on, then stop this run or ask again.",
         {"call": call.id},
     )
 
