@@ -17,12 +17,13 @@ from bot.slack_errors import SlackError
 from core.artifacts import display_name, sniff_media_type
 from core.config.people import NotRecognised
 from core.crashpoints import crashpoint
-from core.errors import TerminalError
+from core.errors import StoreTrouble, TerminalError
 from core.record.changes import Landed
 from core.record.rows import ArtifactRow, Snapshot
 from core.record.states import RunState
 from core.runs.collecting import keep
 from core.runs.commands.load import loaded, unloadable
+from core.runs.draft import delivery
 from core.store import runs
 from core.tools.workspace import input_path
 
@@ -45,7 +46,14 @@ class _Found:
 
 
 async def load(desk: Desk, run_id: str) -> bool:
-    """Store a created run's context and move it on; `False` = somebody else did, or it was stopped meanwhile."""
+    """Store a created run's context and move it on.
+
+    Returns:
+        `False` = somebody else did, or it was stopped meanwhile.
+
+    Raises:
+        StoreTrouble: our own disk is full or fails; nothing is lost, try again.
+    """
     snapshot = await runs.snapshot(desk.database, desk.tenant, run_id)
     if snapshot is None or snapshot.run.run_state is not RunState.CREATED:
         return False
@@ -56,6 +64,9 @@ async def load(desk: Desk, run_id: str) -> bool:
             await _thread(desk, snapshot, found)
     except TimeoutError:
         _give_up_unread(found)
+    except StoreTrouble as error:
+        await _say_unstored(desk, snapshot, error)
+        raise
     except TerminalError as error:
         change = unloadable(snapshot, error.user_text, desk.clock.wall_ms())
         return isinstance(await desk.database.journal.commit(change), Landed)
@@ -74,6 +85,17 @@ async def load(desk: Desk, run_id: str) -> bool:
     crashpoint("CP04")
     await desk.doorbell.ring(run_id, change.run["wake"])
     return True
+
+
+async def _say_unstored(desk: Desk, snapshot: Snapshot, error: StoreTrouble) -> None:
+    """Tell the thread, once, what its run waits for; it is tried again until there is room or somebody stops it."""
+    run = snapshot.run
+    if run.channel is not None:
+        text = f"What came with your request cannot be stored yet. {error.user_text} Your run goes on by itself then."
+        place = (run.team, run.channel, run.thread_ts)
+        body, now_ms = {"text": text}, desk.clock.wall_ms()
+        row = delivery(run.tenant, run.id, *place, "slack.reply", f"unstored:{run.id}", body, now_ms)
+        await desk.database.journal.record([row])
 
 
 async def _files(desk: Desk, snapshot: Snapshot, found: _Found) -> None:

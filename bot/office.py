@@ -10,13 +10,17 @@ from bot import context
 from bot.blocks.elements import Message
 from bot.blocks.refusals import sentence
 from bot.desk import Desk
+from bot.messages import Asked
 from bot.slack_errors import SlackError, SlackGone
 from bot.surface import ACK_REACTION
-from core.errors import BanksmanError
+from core.errors import BanksmanError, StoreTrouble
 
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 3.0
+_STORE_PAUSE_S = 10.0
+"""A full disk has room again when somebody makes some; a file is not fetched every second until then."""
+_REMEMBERED = 1_000
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Office:
     in_hand: set[str] = field(default_factory=set)
     """Keys of stored deliveries and ids of created runs this process is dealing with."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _excused: set[str] = field(default_factory=set)
 
     def later(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something after the acknowledgement; what must not be lost has a row, and its own retry."""
@@ -52,6 +57,14 @@ class Office:
         self.later(self.desk.slack.react(channel, ts, ACK_REACTION))
         self.load(run_id)
 
+    def excuse(self, asked: Asked, message: Message) -> None:
+        """Say privately why nothing follows from a request; once, however often Slack brings it."""
+        if asked.source_key not in self._excused:
+            if len(self._excused) >= _REMEMBERED:
+                self._excused.clear()
+            self._excused.add(asked.source_key)
+            self.later(self.tell(asked.channel, asked.user, message, thread_ts=asked.thread_ts))
+
     def load(self, run_id: str) -> None:
         """Load a created run's context, unless that is under way already."""
         if run_id not in self.in_hand:
@@ -61,6 +74,9 @@ class Office:
     async def _load(self, run_id: str) -> None:
         try:
             await context.load(self.desk, run_id)
+        except StoreTrouble as error:
+            log.error("a run's files wait: %s", error, extra={"action": "context_unstored", "run": run_id})
+            await asyncio.sleep(_STORE_PAUSE_S)
         except BanksmanError as error:
             log.warning("a run's context waits: %s", error, extra={"action": "context_failed", "run": run_id})
         finally:

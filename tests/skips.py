@@ -5,6 +5,7 @@ skipped test is printed by name with its reason at the end of the run.
 """
 
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 NO_CHROMIUM = "no Chromium on PATH"
 NO_SANDBOX_LEVEL = "this host cannot have the sandbox level"
 MACOS_ONLY = "macOS only"
-ALLOWED = (NO_CHROMIUM, NO_SANDBOX_LEVEL, MACOS_ONLY)
+NO_DISKS = "this user cannot mount disks of its own"
+ALLOWED = (NO_CHROMIUM, NO_SANDBOX_LEVEL, MACOS_ONLY, NO_DISKS)
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -22,8 +24,16 @@ def find_chromium() -> str | None:
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name)) is not None), None)
 
 
+def _can_mount() -> bool:
+    """Whether this user may have a mount namespace, and disks in it."""
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return shutil.which("unshare") is not None and subprocess.run(probe, capture_output=True).returncode == 0
+
+
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason=NO_CHROMIUM)
 """For tests that drive the page."""
+needs_disks = pytest.mark.skipif(not _can_mount(), reason=NO_DISKS)
+"""For tests that fill and break disks."""
 needs_macos = pytest.mark.skipif(sys.platform != "darwin", reason=MACOS_ONLY)
 
 
@@ -39,5 +49,5 @@ def skip_without_sandbox(level: str, available: bool) -> None:
 
 
 def is_allowed(reason: str) -> bool:
-    """Whether a skip's reason is one of the three."""
+    """Whether a skip's reason is one of these."""
     return reason.removeprefix("Skipped: ").startswith(ALLOWED)

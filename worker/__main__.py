@@ -10,6 +10,7 @@ from core.crashpoints import arm
 from core.errors import BanksmanError
 from core.logs import start_logging
 from core.secrets import Redactor
+from core.store.trouble import in_words
 from worker.main import run
 from worker.wiring import assembled
 
@@ -26,6 +27,11 @@ async def main() -> int:
             await run(worker)
     except BanksmanError as error:
         print(error.user_text, file=sys.stderr)
+        return 2
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        print(said, file=sys.stderr)
         return 2
     return 0
 

@@ -22,6 +22,13 @@ def not_recorded() -> Message:
     return sentence("That was not recorded, so nothing has happened. Please try again in a moment.")
 
 
+def not_stored(why: str | None) -> Message:
+    """A request could not be written down. Slack brings it again some times, and then no more."""
+    because = f" {why}" if why else ""
+    again = "Slack brings it to me again within minutes; if I do not react to it by then, ask again."
+    return sentence(f"Your request could not be stored, so nothing was started.{because} {again}")
+
+
 def stop_requested(run_id: str) -> Message:
     """The stop is committed; whether it is proved, the card says."""
     return sentence(f"Stop requested for run {short(run_id)}. Its card says when the stop is confirmed.")

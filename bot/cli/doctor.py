@@ -35,6 +35,7 @@ from core.secrets import Redactor
 from core.store import hosts, schema
 from core.store.readonly import TooSlow, looking
 from core.store.session import Database
+from core.store.trouble import in_words
 from core.tools.catalogue import tool_names
 
 REAPER_GONE_MS = 20_000
@@ -74,6 +75,10 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
             findings += await check(settings)
         except BanksmanError as error:
             findings.append(Finding(name, "bad", error.user_text))
+        except Exception as error:
+            if (said := in_words(error)) is None:
+                raise
+            findings.append(Finding(name, "bad", said))
     bad = any(finding.verdict == "bad" for finding in findings)
     if as_json:
         print_json({"ok": not bad, "settings": settings.shown(), "findings": [asdict(finding) for finding in findings]})
@@ -111,6 +116,9 @@ async def _database(settings: Settings) -> list[Finding]:
         return [Finding("database", "bad", f"{kind} cannot be reached: {error}", "Check BANKSMAN_DATABASE_URL.")]
     finally:
         await database.close()
+    if file is not None and not all(os.access(path, os.W_OK) for path in (file, file.parent)):
+        remedy = "Let this user write it, and its directory."
+        return [Finding("database", "bad", f"the SQLite file {file} cannot be written", remedy)]
     found = [Finding("database", "ok", f"{kind} at revision {schema.head()}")]
     if database.dialect == "sqlite":
         advice = "Set BANKSMAN_DATABASE_URL to PostgreSQL for more than one machine or many people at once."
@@ -202,6 +210,10 @@ async def _reaper(settings: Settings) -> list[Finding]:
         known = {row.host: row for row in await hosts.listed(database)}
     except (OSError, TimeoutError, BanksmanError):
         return []  # said of the database already
+    except Exception as error:
+        if in_words(error) is None:
+            raise
+        return []
     finally:
         await database.close()
     row, now_ms = known.get(here), SystemClock().wall_ms()

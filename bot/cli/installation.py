@@ -24,6 +24,7 @@ from core.principals import Principal
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
 from core.store import schema
 from core.store.session import Database
+from core.store.trouble import in_words
 
 RUN_FILE = "run.json"
 
@@ -100,6 +101,10 @@ def reaching() -> Iterator[None]:
         yield
     except (OSError, TimeoutError) as error:
         raise ConfigError(f"The database cannot be reached: {error}. Check BANKSMAN_DATABASE_URL.") from error
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        raise ConfigError(said) from error
 
 
 def running(home: Path) -> Mapping[str, Any]:

@@ -49,6 +49,13 @@ def run_command(work: Coroutine[Any, Any, int | None]) -> None:
         raise typer.Exit(BAD) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except Exception as error:
+        from core.store.trouble import in_words  # what a command does not need, it does not wait for
+
+        if (said := in_words(error)) is None:
+            raise
+        print(said, file=sys.stderr)
+        raise typer.Exit(BAD) from None
     raise typer.Exit(code or 0)
 
 

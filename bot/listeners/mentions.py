@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot import intake, stopping
+from bot.blocks.refusals import not_stored
 from bot.intake import Accepted, Stored
 from bot.listeners.guard import Listener
 from bot.listeners.stored import begin, take
 from bot.messages import asked_in
 from bot.office import Office
+from core.store.trouble import in_words
 
 
 def on_message(office: Office) -> Listener:
@@ -23,7 +25,11 @@ def on_message(office: Office) -> Listener:
         asked = asked_in(event, team=team, bot_user=me, event_time_s=int(body.get("event_time") or 0))
         if asked is None:
             return
-        done = await intake.receive(office.desk, asked, f"ev:{body['api_app_id']}:{team}:{body['event_id']}")
+        try:
+            done = await intake.receive(office.desk, asked, f"ev:{body['api_app_id']}:{team}:{body['event_id']}")
+        except Exception as error:
+            office.excuse(asked, not_stored(in_words(error)))
+            raise
         match done:
             case Accepted():
                 office.accepted(done.run_id, asked.channel, asked.ts)

@@ -232,8 +232,8 @@ def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int
     if safe and call.attempts < bench.attempts:
         asked = attempted.retry_after_s
         delay = bench.retries.delay_ms(call.tool, attempt=call.attempts, retry_after_s=asked, now_ms=boot_ms)
-    if end.status == "unknown" and end.parked is not None and call.recovery != "pure":
-        end = replace(end, parked=None)  # whether it may be made again is for its class to say
+    if end.status == "unknown" and end.parked is not None and not repeatable:
+        end = replace(end, parked=None)  # nobody may make it again without knowing
     if delay is None and end.status == "unknown" and end.parked is None and call.recovery == "pure":
         # It has no effect anybody could look for, so not knowing how it ended is having failed.
         return replace(end, status="failed")

@@ -244,7 +244,10 @@ class Slice:
         unsure = call.call_status is CallStatus.STARTED or await self._may_have_run(call)
         if not unsure:
             return self._again(call, approval, call.error or "due again", rules, stamp, unsure=False)
-        recovery = recover(call, now_ms=stamp.now_ms, most_attempts=self._station.bench.attempts)
+        most = self._station.bench.attempts
+        if call.call_status is CallStatus.INTENT:
+            most = max(most, call.attempts + 1)  # it has waited for a person, who has just said "again"
+        recovery = recover(call, now_ms=stamp.now_ms, most_attempts=most)
         if recovery.do == "probe":
             return await self._probe(call, approval, rules, stamp)
         if recovery.do == "repeat":

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from core.execution.labels import labelled
 from core.execution.processes import Process, descendants, read, table
@@ -111,6 +111,7 @@ class Installation:
 
     home: Path
     settings: dict[str, str]
+    program: ClassVar[Sequence[str]] = _BANKSMAN
 
     def cli(self, *arguments: str, code: int | None = 0, within_s: float = CLI_WITHIN_S) -> Done:
         """Run a command on this installation.
@@ -137,8 +138,11 @@ class Installation:
             finally:
                 await database.close()
 
-        with ThreadPoolExecutor(1) as pool:  # also under a test's own event loop
+        with ThreadPoolExecutor(1, initializer=self.moved_in) as pool:  # also under a test's own event loop
             return pool.submit(asyncio.run, read()).result()
+
+    def moved_in(self) -> None:
+        """What a thread does before it looks at the database."""
 
     def log(self, run_id: str) -> list[dict[str, Any]]:
         """What `banksman events RUN --json` prints."""
@@ -195,14 +199,18 @@ class House(Installation):
     """Everything that was ever seen to be part of it."""
 
     @classmethod
-    def start(cls, home: Path, **settings: str) -> "House":
-        """Start it and wait until it says that it is ready."""
+    def start(cls, home: Path, *, inside: Sequence[str] = (), **settings: str) -> "House":
+        """Start it and wait until it says that it is ready.
+
+        Args:
+            inside: A program that becomes the one it is given, somewhere else.
+        """
         home.mkdir(parents=True, exist_ok=True)
         settings = {"BANKSMAN_PORT": str(free_port()), **settings}
         output = home / "up.out"
         with output.open("ab") as out:
             process = subprocess.Popen(
-                [*_BANKSMAN, "up"],
+                [*inside, *_BANKSMAN, "up"],
                 env=clean_environment(home, **settings),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

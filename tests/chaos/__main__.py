@@ -16,9 +16,11 @@ from tests.chaos.mutants.table import MUTANTS
 from tests.chaos.report import Report
 from tests.chaos.rig.holding import LOT, every_point, under_fire
 from tests.chaos.rig.trials import POINTS
+from tests.chaos.simulation import simulate
 
 DATABASES = ("sqlite", "postgres")
 TRIALS = 200
+HISTORIES = 2_000
 
 
 def _arguments() -> argparse.Namespace:
@@ -26,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=int(os.environ.get("TRIALS", TRIALS)), help="under random faults")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "0")) or None)
     parser.add_argument("--points", default=",".join(POINTS), help="crash points to stand at, or none")
+    parser.add_argument("--histories", type=int, default=HISTORIES, help="to simulate")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     parser.add_argument("--keep", type=Path, help="where logs and ledgers go of an installation that fails")
     return parser.parse_args()
@@ -60,6 +63,9 @@ def main() -> int:
     report = Report(asked.seed or random.SystemRandom().randrange(1, 2**31), with_mutants=not asked.no_mutants)
     _say(f"SEED={report.seed} make chaos")
     asyncio.run(_held(report, asked))
+    if asked.histories:
+        _say(f"{asked.histories} simulated histories")
+        report.add_simulated(simulate(asked.histories, report.seed))
     if not asked.no_mutants:
         _say(f"{len(MUTANTS)} planted bugs")
         report.mutants = {each.mutant.name: each.mutant.test if each.caught else None for each in run(MUTANTS)}

@@ -14,6 +14,7 @@ from core.crashpoints import LABELS
 from core.record.states import TRANSITIONS
 from tests.chaos.rig.checker import ELSEWHERE
 from tests.chaos.rig.holding import Held
+from tests.chaos.simulation import IMPOSSIBLE, Simulated
 
 REFUSED = ("stale", "fenced", "killed", "duplicate", "frozen")
 """Why a change of a lease holder is refused; `missing` needs somebody to delete a run, which nothing does."""
@@ -36,6 +37,12 @@ class Report:
     """By name, the test that caught it; `None` = nobody did."""
     with_mutants: bool = True
 
+    def add_simulated(self, found: Simulated) -> None:
+        """Take in what the simulation found."""
+        self.simulated += found.histories
+        self.simulated_reached.update(found.reached)
+        self.held.violations += found.violations
+
     @property
     def reached(self) -> dict[str, int]:
         """Everything that has to be reached, with how often it was."""
@@ -50,7 +57,7 @@ class Report:
 
     @property
     def unreached(self) -> list[str]:
-        return [name for name, times in self.reached.items() if not times]
+        return [name for name, times in self.reached.items() if not times and name not in IMPOSSIBLE]
 
     @property
     def survivors(self) -> list[str]:

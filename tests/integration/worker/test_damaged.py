@@ -22,7 +22,7 @@ from core.runs.commands.kill import kill
 from core.runs.commands.request import Limits, Pinned, Request, accept
 from core.runs.toolbox import DeclaredTool
 from core.store.lane import Target
-from core.tools.base import Prepared, PreparedInput, ToolContext, ToolResult
+from core.tools.base import Prepared, PreparedInput, Produced, ToolContext, ToolResult
 from tests.integration.worker.conftest import AnyArguments, Probe, Rig, step, succeed
 from tests.integration.worker.voting import vote
 from tests.invariants import broken
@@ -213,3 +213,77 @@ async def test_a_run_that_stands_still_for_a_damaged_file_can_be_stopped(rig: Ri
     shown = await rig.look(run_id)
     assert ("canceled", ["canceled"]) == (shown.state, [action.status for action in shown.actions])
     assert [] == await broken(rig.database)
+
+
+async def leaves_a_file(probe: Probe, context: ToolContext) -> ToolResult:
+    """Makes a file that has to be kept."""
+    path = context.workspace / "out.txt"
+    path.write_text("made")
+    return ToolResult("succeeded", {}, produced=(Produced("out.txt", path, "text/plain"),))
+
+
+async def driven_to_its_end(rig: Rig, run_id: str) -> Any:
+    """Drive until only a person can help, or it is over; what is to be repeated is due at once here."""
+    for _ in range(8):
+        shown = await rig.drive(run_id)
+        if shown.state in ("blocked", "completed", "failed"):
+            break
+    return shown
+
+
+@pytest.mark.parametrize("recovery", ["pure", "idempotent"])
+async def test_a_call_whose_file_cannot_be_stored_is_repeated_then_waits_and_goes_on_when_it_can(
+    rig: Rig, recovery: Any
+) -> None:
+    probe = rig.tool("work", leaves_a_file, recovery=recovery)
+    await rig.start()
+    run_id = await rig.ask(step("one", "work"))
+    in_the_way = rig.home / "artifacts" / "tmp"
+    in_the_way.parent.mkdir()
+    in_the_way.touch()
+
+    shown = await driven_to_its_end(rig, run_id)
+    assert ("blocked", "dependency-down", 4) == (shown.state, shown.blocked_reason, len(probe.contexts)), shown
+    assert "The artifact store could not be used (ENOTDIR)" in str(shown.blocked_detail)
+    assert "ask again" in str(shown.blocked_detail)
+
+    await let_go_on(rig, run_id)
+    shown = await driven_to_its_end(rig, run_id)
+    assert ("blocked", 5) == (shown.state, len(probe.contexts)), "one more try for one more word"
+    in_the_way.unlink()
+    await let_go_on(rig, run_id)
+    shown = await driven_to_its_end(rig, run_id)
+
+    assert ("completed", 6, ["out.txt"]) == (shown.state, len(probe.contexts), [file.name for file in shown.artifacts])
+    assert 1 == len({context.idempotency_key for context in probe.contexts})
+    assert [] == await broken(rig.database)
+
+
+async def test_an_opaque_call_whose_file_cannot_be_stored_is_not_repeated(rig: Rig) -> None:
+    probe = rig.tool("work", leaves_a_file, recovery="opaque")
+    await rig.start()
+    run_id = await rig.ask(step("one", "work"))
+    (rig.home / "artifacts").mkdir()
+    (rig.home / "artifacts" / "tmp").touch()
+
+    shown = await driven_to_its_end(rig, run_id)
+
+    assert ("blocked", "ambiguous-effect", 1) == (shown.state, shown.blocked_reason, len(probe.contexts))
+    assert "could not be used (ENOTDIR)" in str(shown.blocked_detail)
+    assert () == shown.artifacts
+
+
+async def test_an_input_that_cannot_be_placed_is_waited_for(rig: Rig) -> None:
+    probe = rig.tool("work", reads_its_file, recovery="opaque")
+    await rig.start()
+    run_id, _ = await with_a_file(rig, step("one", "work"))
+    in_the_way = rig.home / "workspaces" / TENANT
+    in_the_way.touch()
+
+    shown = await driven_to_its_end(rig, run_id)
+    assert ("blocked", "dependency-down", 0) == (shown.state, shown.blocked_reason, len(probe.contexts)), shown
+    assert "The disk of the runs' working directories could not be used (" in str(shown.blocked_detail)
+
+    in_the_way.unlink()
+    await let_go_on(rig, run_id)
+    assert ("completed", 1) == ((await driven_to_its_end(rig, run_id)).state, len(probe.contexts))
