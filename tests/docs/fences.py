@@ -22,6 +22,7 @@ NOT_CODE = frozenset({"text", "mermaid"})
 
 ILLUSTRATIONS: dict[str, str] = {
     "README.md > Try it > 3": "the suite cannot run itself from inside itself",
+    "docs/guides/chaos.md > Planted bugs > 1": "it takes minutes; the suite plants three of them by its own tests",
     "docs/guides/chaos.md > Under fire: the chaos suite > 1": "it takes half an hour; the suite runs its short form",
     "docs/operations.md > Health > 1": "a part of a manifest for a cluster that no test has",
 }
