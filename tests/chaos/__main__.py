@@ -35,10 +35,9 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _held(report: Report, asked: argparse.Namespace) -> None:
-    points = [point for point in asked.points.split(",") if point]
-    for database in DATABASES if points else ():
-        _say(f"every class at {len(points)} crash points on {database}")
-        report.held.add(await every_point(database, points, keep=_keep(asked, database)))
+    for database in DATABASES if report.points else ():
+        _say(f"every class at {len(report.points)} crash points on {database}")
+        report.held.add(await every_point(database, report.points, keep=_keep(asked, database)))
     left, lot = asked.trials, 0
     while left > 0:
         database, count = DATABASES[lot % 2], min(LOT, left)
@@ -60,7 +59,9 @@ def _say(text: str) -> None:
 def main() -> int:
     """Hold what was asked for; 1 if anything is wrong."""
     asked = _arguments()
-    report = Report(asked.seed or random.SystemRandom().randrange(1, 2**31), with_mutants=not asked.no_mutants)
+    seed = asked.seed or random.SystemRandom().randrange(1, 2**31)
+    points = [point for point in asked.points.split(",") if point]
+    report = Report(seed, with_mutants=not asked.no_mutants, points=points)
     _say(f"SEED={report.seed} make chaos")
     asyncio.run(_held(report, asked))
     if asked.histories:

@@ -36,6 +36,8 @@ class Report:
     mutants: Mapping[str, str | None] = field(default_factory=dict)
     """By name, the test that caught it; `None` = nobody did."""
     with_mutants: bool = True
+    points: Sequence[str] = tuple(LABELS)
+    """Crash points that were asked for; a run that leaves some out need not reach those."""
 
     def add_simulated(self, found: Simulated) -> None:
         """Take in what the simulation found."""
@@ -49,7 +51,7 @@ class Report:
         held, simulated = self.held, self.simulated_reached
         moves = [f"{source} -> {target}" for source, targets in TRANSITIONS.items() for target in sorted(targets)]
         return {
-            **{label: held.fired[label] for label in LABELS},
+            **{label: held.fired[label] for label in self.points},
             **{move: held.transitions[move] + simulated[move] for move in moves},
             **{f"refused-{why}": held.reached[f"refused-{why}"] + simulated[f"refused-{why}"] for why in REFUSED},
             **{f"refusal-{why}": held.reached[f"refusal-{why}"] + simulated[f"refusal-{why}"] for why in REFUSALS},
@@ -57,7 +59,9 @@ class Report:
 
     @property
     def unreached(self) -> list[str]:
-        return [name for name, times in self.reached.items() if not times and name not in IMPOSSIBLE]
+        # Transitions and refusals are for the simulation to reach; a run without one has only its crash points to show.
+        wanted = self.reached if self.simulated else self.points
+        return [name for name in wanted if not self.reached[name] and name not in IMPOSSIBLE]
 
     @property
     def survivors(self) -> list[str]:
