@@ -303,7 +303,7 @@ class Slice:
                 kill=self._kill,
                 bench=station.bench,
                 database=station.database,
-                now_ms=stamp.now_ms,
+                clock=station.clock,
             )
         except RetryableError:
             return self._later(call, stamp)
@@ -317,7 +317,7 @@ class Slice:
         stamp = self._stamp()
         match verdict.do:
             case "start":
-                tool = rules.toolbox.find(call.tool)
+                tool = station.bench.toolbox.find(call.tool)
                 assert tool is not None
                 until = key_valid_until(tool, stamp.now_ms)
                 return steps.start_approved(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.actions.shown import box
+from core.clock import Clock
 from core.errors import BanksmanError, RetryableError, TerminalError
 from core.planners.base import Act
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
@@ -109,9 +110,11 @@ async def before_start(
     kill: asyncio.Event,
     bench: Bench,
     database: Database,
-    now_ms: int,
+    clock: Clock,
 ) -> Verdict:
     """Derive everything the approval is about anew, and decide whether the call may start.
+
+    Looking takes time. What is decided by is what holds when that is over: the policy, the tools, the hour.
 
     Raises:
         RetryableError: something that has to be looked at does not answer right now.
@@ -126,6 +129,10 @@ async def before_start(
         )
     votes = snapshot.votes_on(approval.id)
     standings = await people.standings(database, call.tenant, [vote.voter for vote in votes])
+    rules = bench.rules()
+    if proposed is not None:
+        changed = rules.toolbox.find(call.tool)
+        proposed = None if changed is None else replace(proposed, tool=changed)
     return may_start(
         snapshot,
         call,
@@ -134,7 +141,7 @@ async def before_start(
         shown_digest=None if proposed is None else _shown_digest(call, proposed),
         standings=standings,
         rules=rules,
-        now_ms=now_ms,
+        now_ms=clock.wall_ms(),
     )
 
 

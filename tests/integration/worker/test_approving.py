@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from core.actions.policy import USE_WITHIN_MS
 from core.ids import TENANT
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
@@ -23,6 +25,7 @@ from core.store.lane import Target
 from core.tools.ask import Ask
 from core.tools.base import Prepared, PreparedInput, ProbeAnswer, ToolContext, ToolResult
 from core.tools.reach import Reach
+from tests.factories import FixedClock
 from tests.integration.worker.conftest import Probe, Rig, step, succeed
 from tests.integration.worker.voting import CAT, asked, vote
 
@@ -228,8 +231,12 @@ class Resolving(Probe):
     commit = "a" * 40
     probed = ProbeAnswer("not-happened")
     settle_s = 0.0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while it looks."""
 
     async def prepare(self, args: BaseModel, context: ToolContext) -> Prepared:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         given = {**args.model_dump(), "commit": self.commit}
         return Prepared(given, f"Push {self.commit[:7]}", (PreparedInput("changes.patch", self.body),))
 
@@ -263,6 +270,32 @@ async def test_what_a_tool_resolved_is_derived_again_before_the_start(rig: Rig, 
     assert (["superseded", "pending"], 0) == (questions(shown), len(tool.contexts))
     paths = {change.path for change in (await asked(rig, run_id)).changed}
     assert any((changed == "commit" and "commit" in path) or "changes.patch" in path for path in paths), paths
+
+
+@pytest.mark.parametrize("changed", ["policy", "tool", "hour"])
+async def test_a_start_is_decided_by_what_holds_when_the_last_look_is_over(rig: Rig, changed: str) -> None:
+    """Getting an effect ready may take a while, and what it was approved under may be over by then."""
+    rig.clock = clock = FixedClock()
+    tool = resolving(rig)
+    await rig.start()
+    run_id = await rig.ask(step("push", "push"))
+    await rig.drive(run_id)
+    await vote(rig, run_id)
+
+    async def meanwhile() -> None:
+        tool.meanwhile = None
+        match changed:
+            case "policy":
+                rig.policy = json.dumps({"policy": {"rules": [{"name": "x", "decision": "ask", "tools": ["push"]}]}})
+            case "tool":
+                rig.tools["push"] = replace(rig.tools["push"], digest="sha256:other")
+            case "hour":
+                clock.jump_wall(USE_WITHIN_MS)
+
+    tool.meanwhile = meanwhile
+    shown = await rig.drive(run_id)
+    assert ("expired" if changed == "hour" else "superseded") in questions(shown)
+    assert 0 == len(tool.contexts)
 
 
 async def test_a_voter_who_may_no_longer_decide_does_not_count_at_the_start(rig: Rig) -> None:
