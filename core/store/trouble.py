@@ -23,7 +23,9 @@ def in_words(error: BaseException) -> str | None:
     """The sentence, if this error is the database's or a disk's, and not ours."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, sqlite3.Error):
-        return _SQLITE.get(getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF)
+        # The turnstile's own word for "busy" has no code.
+        none = sqlite3.SQLITE_BUSY if isinstance(cause, sqlite3.OperationalError) else sqlite3.SQLITE_MISUSE
+        return _SQLITE.get(getattr(cause, "sqlite_errorcode", none) & 0xFF)
     if isinstance(cause, asyncpg.DiskFullError):
         return _SQLITE[sqlite3.SQLITE_FULL]
     if isinstance(cause, (asyncpg.ReadOnlySQLTransactionError, asyncpg.CannotConnectNowError)):

@@ -126,7 +126,7 @@ def test_ci_checks_installs_the_browser_and_ends_with_the_tests() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_only_three_reasons_skip_a_test_and_each_skipped_one_is_named(tmp_path: Path) -> None:
+def test_only_four_reasons_skip_a_test_and_each_skipped_one_is_named(tmp_path: Path) -> None:
     reasons = [*(f"{reason} 'x'" for reason in skips.ALLOWED), "it is slow"]
     tests = "".join(f"def test_{n}():\n    pytest.skip({reason!r})\n" for n, reason in enumerate(reasons))
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_runtest_makereport\n")
@@ -138,10 +138,10 @@ def test_only_three_reasons_skip_a_test_and_each_skipped_one_is_named(tmp_path: 
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert "1 failed, 3 skipped" in done.stdout.splitlines()[-1]
-    for number, reason in enumerate(reasons[:3]):
+    assert "1 failed, 4 skipped" in done.stdout.splitlines()[-1]
+    for number, reason in enumerate(reasons[:4]):
         assert re.search(rf"SKIPPED .*test_{number}.*{re.escape(reason)}", done.stdout), done.stdout
-    assert re.search(r"FAILED .*test_3", done.stdout)
+    assert re.search(r"FAILED .*test_4", done.stdout)
 
 
 def _asked(path: Path) -> set[str]:
