@@ -28,7 +28,7 @@ ACTIONS: Mapping[str, tuple[Action, int]] = {
     "freeze": (people.freeze, 2),
     "thaw": (people.thaw, 3),
     "policy": (people.change_policy, 2),
-    "stand": (people.stand, 1),
+    "stand": (people.stand, 2),
     "answer": (people.answer_a_question, 3),
     "settle": (people.settle, 3),
     "again": (people.again, 3),

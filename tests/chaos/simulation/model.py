@@ -146,6 +146,8 @@ class Model:
             old = was.runs.get(name)
             if old is not None and old.state in ENDED and run.state not in (old.state, "rolled-back"):
                 yield f"{name} had ended as {old.state} and is {run.state}"
+            if old is not None and run.fence - old.fence < (name in self.killed and old.state not in ENDED):
+                yield f"{name} went from fence {old.fence} to {run.fence}"
             if name in self.killed and run.state not in ("canceled", "rolled-back"):
                 yield f"{name} was stopped and is {run.state}"
         for name, call in now.calls.items():

@@ -24,7 +24,7 @@ from core.runs.commands.resolve import resolve
 from core.runs.commands.rollback import Asked, roll_back
 from core.store import approvals
 from core.store.lane import Target
-from tests.chaos.simulation.house import DAY_MS, MINUTE_MS, PEOPLE, POLICIES, REQUESTERS, UNDOINGS, WORKERS
+from tests.chaos.simulation.house import DAY_MS, KEY_LIFE_MS, MINUTE_MS, PEOPLE, POLICIES, REQUESTERS, UNDOINGS, WORKERS
 from tests.chaos.simulation.world import Broken, Script, World
 from tests.factories import SALT, a_request, surface
 
@@ -221,7 +221,9 @@ async def change_policy(world: World) -> None:
 
 async def stand(world: World) -> None:
     """Somebody becomes an approver, or is none any more."""
-    world.approvers ^= {world.choose.one(("alex", "ben", "cat", "mia"))}
+    approved = "SELECT v.voter FROM votes v JOIN approvals a ON a.id = v.approval_id WHERE a.status = 'approved'"
+    voters = world.every(approved)
+    world.approvers ^= {world.choose.one(voters or ("alex", "ben", "cat", "mia"))}
     world.model.approvers = set(world.approvers)
     world.say(f"approvers are {sorted(world.approvers)}")
 
@@ -331,7 +333,12 @@ async def answer_everything(world: World) -> None:
 async def wait(world: World) -> None:
     """Time passes; what was under way outside arrives."""
     ms = world.choose.one((100, 3_000, 11_000, 2 * MINUTE_MS, 16 * MINUTE_MS, 70 * MINUTE_MS))
-    await passes(world, DAY_MS if world.choose.chance(5) else ms)
+    tried = (
+        "SELECT id FROM tool_calls WHERE recovery = 'idempotent' AND attempts > 0 AND status IN ('intent', 'started')"
+    )
+    if world.every(tried) and world.choose.chance(30):
+        ms = KEY_LIFE_MS  # Longer than the other side remembers what was tried.
+    await passes(world, ms)
 
 
 async def passes(world: World, ms: int) -> None:

@@ -12,6 +12,7 @@ class Run:
     requester: str
     channel: str | None
     parent: str | None
+    fence: int
 
 
 @dataclass(frozen=True)

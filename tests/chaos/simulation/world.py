@@ -182,8 +182,8 @@ class World:
         """What there is, as anybody sees it."""
         look = self.database.look.execute
         runs = {
-            row["id"]: Run(row["state"], row["requester"], row["channel"], row["parent_id"])
-            for row in look("SELECT id, state, requester, channel, parent_id FROM runs")
+            row["id"]: Run(row["state"], row["requester"], row["channel"], row["parent_id"], row["fence"])
+            for row in look("SELECT id, state, requester, channel, parent_id, fence FROM runs")
         }
         calls = {row["id"]: _call(row) for row in look("SELECT * FROM tool_calls")}
         votes: dict[str, set[str]] = {}

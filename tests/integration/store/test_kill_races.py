@@ -4,13 +4,8 @@ Each race is run 200 times; each side must have been first several times, or it 
 `SEED` repeats a run.
 """
 
-import asyncio
-import os
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -24,76 +19,15 @@ from core.runs.commands.kill import kill
 from core.runs.commands.late import late_result
 from core.store.lane import Target
 from core.store.session import Database
-from tests.factories import (
-    IDS,
-    NOW_MS,
-    REQUESTER,
-    a_claimed_run,
-    a_tool,
-    act,
-    an_executing_run,
-    call_started,
-    ended,
-    landed,
-    proposed,
-    stamp,
-    stored,
-)
+from tests.factories import IDS, NOW_MS, REQUESTER, call_started, ended, stamp, stored
+from tests.integration.store.racing import ROUNDS, Race, Side, elsewhere, executing, held, rng, waiting
 from tests.invariants import broken
+
+__all__ = ["elsewhere", "rng"]
 
 APPROVER = Principal("alex", frozenset({"approver"}))
 
-ROUNDS = int(os.environ.get("ROUNDS", "200"))
-SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-LEAST = max(1, ROUNDS // 20)
-"""How often each side has to be first."""
-
 pytestmark = pytest.mark.timeout(60 + ROUNDS)
-
-Side = Callable[[], Awaitable[Any]]
-
-
-@pytest.fixture
-def rng() -> random.Random:
-    print(f"seed {SEED}")
-    return random.Random(SEED)
-
-
-@pytest.fixture
-async def elsewhere(database_url: str) -> AsyncIterator[Database]:
-    """Another process' way into the same database."""
-    other = Database(database_url)
-    yield other
-    await other.close()
-
-
-class Race:
-    """Lets a stop and something else go at the same moment, a little off towards whoever was first less often."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._lead_s = 0.0
-        self.first: Counter[str] = Counter()
-
-    async def run(self, other: Side, stop: Side) -> tuple[Any, Any]:
-        barrier = asyncio.Barrier(2)
-
-        async def go(side: Side, wait_s: float) -> Any:
-            await barrier.wait()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            return await side()
-
-        lead_s = self._lead_s + self._rng.uniform(-0.001, 0.001)
-        return tuple(await asyncio.gather(go(other, lead_s), go(stop, -lead_s)))  # type: ignore[return-value]
-
-    def won(self, who: str) -> None:
-        self.first[who] += 1
-        self._lead_s += 0.0002 if who == "other" else -0.0002
-
-    def was_one(self) -> None:
-        assert ROUNDS == self.first.total()
-        assert self.first["other"] >= LEAST and self.first["stop"] >= LEAST, self.first
 
 
 def stopping(database: Database, run: Snapshot) -> Side:
@@ -113,9 +47,8 @@ async def is_stopped(database: Database, run: Snapshot) -> Snapshot:
 
 
 async def test_a_stop_and_a_start(database: Database, elsewhere: Database, rng: random.Random) -> None:
-    race = Race(rng)
-    for _ in range(ROUNDS):
-        run = await a_claimed_run(database)
+    race = Race(rng, "other", "stop")
+    for run in await held(database):
         change = call_started(run)
         start, stop = await race.run(partial(database.journal.commit, change), stopping(elsewhere, run))
         assert isinstance(stop, Decided)
@@ -134,9 +67,8 @@ async def test_a_stop_and_a_start(database: Database, elsewhere: Database, rng: 
 
 
 async def test_a_stop_and_a_result(database: Database, elsewhere: Database, rng: random.Random) -> None:
-    race = Race(rng)
-    for _ in range(ROUNDS):
-        run = await an_executing_run(database, recovery="opaque")
+    race = Race(rng, "other", "stop")
+    for run in await executing(database):
         call = run.calls[0]
         change = steps.end_call(run, call, ended(), stamp(NOW_MS + 3))
         result, stop = await race.run(partial(database.journal.commit, change), stopping(elsewhere, run))
@@ -163,9 +95,8 @@ async def test_a_stop_and_a_result(database: Database, elsewhere: Database, rng:
 
 
 async def test_a_stop_and_an_approval(database: Database, elsewhere: Database, rng: random.Random) -> None:
-    race = Race(rng)
-    for _ in range(ROUNDS):
-        run = await a_waiting_run(database)
+    race = Race(rng, "other", "stop")
+    for run in await waiting(database):
         (approval,) = run.approvals
         ballot = Ballot(approval.id, "approve", APPROVER, approval.action_digest, "sha256:seen", NOW_MS + 4)
         vote = partial(decide, ballot=ballot, policy_digest=approval.policy_digest, now_ms=NOW_MS + 4)
@@ -185,17 +116,3 @@ async def test_a_stop_and_an_approval(database: Database, elsewhere: Database, r
             assert () == after.votes
     race.was_one()
     assert [] == await broken(database)
-
-
-async def a_waiting_run(database: Database) -> Snapshot:
-    """A stored run that waits for one approver."""
-    run = await a_claimed_run(database)
-    begun = steps.begin_planning(run, stamp())
-    await landed(database, begun)
-    run = run.folded(begun)
-    turn, tool = act(), a_tool("compensable", "opaque")
-    asked = steps.take_turn(
-        run, turn, proposed(run, turn, tool), call_id=IDS.call(), nonce=IDS.salt(), sandbox="none", stamp=stamp()
-    )
-    await landed(database, asked)
-    return run.folded(asked)

@@ -1,7 +1,8 @@
 """Decisions that come at the same moment: released together, on two connections, and exactly one of them holds.
 
-Every race is run many times; both sides must have been first at least once, or it was no race. `ROUNDS` runs more of
-them, `SEED` repeats a run.
+Here the worker's own driver is one of the sides or goes on afterwards; two commands on one question race in
+`tests/integration/store/test_decision_races.py`. Both sides must have been first at least once, or it was no race.
+`ROUNDS` runs more of them, `SEED` repeats a run.
 """
 
 import asyncio
@@ -9,18 +10,13 @@ import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 
-from core.ids import TENANT
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.record.freezes import FreezeChange
-from core.runs.commands.expire import expire
-from core.runs.commands.kill import kill
-from core.store.lane import Target
 from core.store.session import Database
 from tests.integration.worker.conftest import Rig, step, succeed
 from tests.integration.worker.operating import frozen, spread, thawed
@@ -115,52 +111,6 @@ def voter(rig: Rig, database: Database, ask: Any, who: Principal, decision: Any 
     return lambda: cast(database, rig.clock, ask, who, decision, policy_digest=digest, reason="no", **fields)
 
 
-async def test_two_approvals_where_one_is_needed(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
-    first: Counter[str] = Counter()
-    for _ in rounds(first):
-        run_id = await waiting(rig)
-        ask = await asked(rig, run_id)
-        one, other = either(rng, rig.database, elsewhere)
-        done = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT))
-        assert 1 == sum(isinstance(each, Decided) for each in done)
-        first["ben" if isinstance(done[0], Decided) else "cat"] += 1
-        (refusal,) = [each for each in done if isinstance(each, Refusal)]
-        assert "already approved by" in refusal.text
-        shown = await rig.drive(run_id)
-        assert ("completed", 1) == (shown.state, len(shown.approvals[0].votes))
-    assert {"ben", "cat"} == set(first), first
-
-
-async def test_two_approvals_where_two_are_needed(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
-    rig.policy = QUORUM_TWO
-    last: Counter[str] = Counter()
-    for _ in rounds(last):
-        run_id = await waiting(rig)
-        ask = await asked(rig, run_id)
-        one, other = either(rng, rig.database, elsewhere)
-        done = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT))
-        assert all(isinstance(each, Decided) for each in done), done
-        decisive = ["starts now" in each.text for each in done]
-        assert 1 == sum(decisive), "exactly one of them completes the quorum, and it is never missed"
-        last["ben" if decisive[0] else "cat"] += 1
-        assert "completed" == (await rig.drive(run_id)).state
-    assert {"ben", "cat"} == set(last), last
-
-
-async def test_an_approval_and_a_denial(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
-    seen: Counter[str] = Counter()
-    for _ in rounds(seen):
-        run_id = await waiting(rig)
-        ask = await asked(rig, run_id)
-        one, other = either(rng, rig.database, elsewhere)
-        yes, no = await released(rng, voter(rig, one, ask, BEN), voter(rig, other, ask, CAT, "deny"))
-        assert isinstance(no, Decided), "nothing had started, so the denial holds whenever it came"
-        seen["approve" if isinstance(yes, Decided) else "deny"] += 1
-        shown = await rig.drive(run_id)
-        assert ("failed", "denied", 0) == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
-    assert {"approve", "deny"} == set(seen), seen
-
-
 async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
     seen: Counter[str] = Counter()
     for _ in rounds(seen):
@@ -184,32 +134,6 @@ async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.R
             assert "It has started" in no.text
             seen["started"] += 1
     assert {"denied", "started"} == set(seen), seen
-
-
-async def test_an_approval_and_the_end_of_its_window(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
-    seen: Counter[str] = Counter()
-    for _ in rounds(seen):
-        run_id = await waiting(rig)
-        ask = await asked(rig, run_id)
-        end_ms = rig.clock.wall_ms()
-        async with rig.database.begin() as connection:
-            await connection.exec_driver_sql(
-                f"UPDATE approvals SET expires_at = {end_ms} WHERE id = '{ask.approval.id}'"
-            )
-        over = partial(expire, approval_id=ask.approval.id, now_ms=end_ms)
-        target = Target(approval_id=ask.approval.id)
-        one, other = either(rng, rig.database, elsewhere)
-        yes, late = await released(
-            rng,
-            voter(rig, one, ask, BEN, received_ms=end_ms - 1),
-            lambda other=other, over=over, target=target: other.journal.command(TENANT, target, over),
-        )
-        assert isinstance(yes, Decided) is not isinstance(late, Decided)
-        seen["approved" if isinstance(yes, Decided) else "expired"] += 1
-        shown = await rig.drive(run_id)
-        expected = ("completed", 1) if isinstance(yes, Decided) else ("blocked", 0)
-        assert expected == (shown.state, shown.actions[0].attempts)
-    assert {"approved", "expired"} == set(seen), seen
 
 
 async def test_an_approval_and_a_changed_policy(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
@@ -317,22 +241,3 @@ async def test_an_approval_and_a_freeze(rig: Rig, elsewhere: Database, rng: rand
         shown = await rig.drive(run_id)
         assert ("completed", 1) == (shown.state, shown.actions[0].attempts)
     assert {"approve", "freeze"} == set(seen), seen
-
-
-async def test_an_approval_and_a_stop(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
-    seen: Counter[str] = Counter()
-    for _ in rounds(seen):
-        run_id = await waiting(rig)
-        ask = await asked(rig, run_id)
-        stop = partial(kill, run_id=run_id, by=Principal("ana"), reason="", now_ms=rig.clock.wall_ms())
-        one, other = either(rng, rig.database, elsewhere)
-        yes, no = await released(
-            rng,
-            voter(rig, one, ask, BEN),
-            lambda other=other, stop=stop, run_id=run_id: other.journal.command(TENANT, Target(run_id=run_id), stop),
-        )
-        assert isinstance(no, Decided)
-        seen["approve" if isinstance(yes, Decided) else "stop"] += 1
-        shown = await rig.drive(run_id)
-        assert ("canceled", "revoked", 0) == (shown.state, shown.approvals[0].status, shown.actions[0].attempts)
-    assert {"approve", "stop"} == set(seen), seen
