@@ -8,7 +8,11 @@ from tests.chaos.mutants.table import MUTANTS
 
 def main() -> int:
     """Plant them and say who caught what."""
-    wanted = set(sys.argv[1:]) or {mutant.name for mutant in MUTANTS}
+    known = {mutant.name for mutant in MUTANTS}
+    wanted = set(sys.argv[1:]) or known
+    if unknown := sorted(wanted - known):
+        print(f"There is no planted bug {', '.join(unknown)}. There are: {', '.join(sorted(known))}.", file=sys.stderr)
+        return 2
     outcomes = run([mutant for mutant in MUTANTS if mutant.name in wanted])
     for each in outcomes:
         print(

@@ -84,8 +84,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "                    send(process, signal.SIGKILL)\n"
         "            if not self._reap():\n"
         "                return\n",
-        "            if self._program is not None and self._program.exit_code is None:\n"
-        "                os.killpg(self._program.pid, signal.SIGKILL)\n"
+        "            try:\n"
+        "                if self._program is not None:\n"
+        "                    os.killpg(self._program.pid, signal.SIGKILL)\n"
+        "            except OSError:\n"
+        "                pass\n"
         "            self._reap()\n"
         "            return\n",
         "tests/integration/execution/test_ending.py::test_strays_are_ended_and_counted",

@@ -31,7 +31,7 @@ def test_many_histories_hold_and_reach_everything() -> None:
     done = simulate(EXAMPLES, SEED)
     assert [] == done.violations
     assert EXAMPLES == done.histories
-    assert [] == unreached(done.reached), "nothing was shown about these"
+    assert [] == unreached(done.reached, rare=EXAMPLES >= 2_000), "nothing was shown about these"
 
 
 def test_a_seed_is_one_history() -> None:

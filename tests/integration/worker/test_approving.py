@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
+from core.runs.commands.decide import take_back
 from core.runs.commands.expire import expire
 from core.runs.commands.kill import kill
 from core.runs.commands.resolve import resolve
@@ -27,7 +29,7 @@ from core.tools.base import Prepared, PreparedInput, ProbeAnswer, ToolContext, T
 from core.tools.reach import Reach
 from tests.factories import FixedClock
 from tests.integration.worker.conftest import Probe, Rig, step, succeed
-from tests.integration.worker.voting import CAT, asked, vote
+from tests.integration.worker.voting import BEN, CAT, asked, vote
 
 ANA = Principal("ana")
 
@@ -136,6 +138,30 @@ async def test_a_denial_beats_an_approval_until_the_call_starts(rig: Rig) -> Non
     assert isinstance(await vote(rig, run_id, CAT, "deny", reason="wait"), Decided)
     shown = await rig.drive(run_id)
     assert ("failed", 0) == (shown.state, len(probe.contexts))
+
+
+async def test_a_started_call_can_neither_be_denied_nor_lose_its_votes(rig: Rig) -> None:
+    """The commit that starts it has used its approval up: while it is under way there is nothing left to decide."""
+    answers: list[Decided | Refusal] = []
+
+    async def meanwhile(probe: Probe, context: ToolContext) -> ToolResult:
+        ask = await asked(rig, run_id)
+        answers.append(await vote(rig, run_id, CAT, "deny", reason="stop it"))
+        back = partial(take_back, approval_id=ask.approval.id, by=BEN, now_ms=rig.clock.wall_ms())
+        answers.append(await rig.database.journal.command(TENANT, Target(approval_id=ask.approval.id), back))
+        return ToolResult("succeeded", {})
+
+    rig.tool("push", meanwhile, tier="compensable")
+    await rig.start()
+    run_id = await rig.ask(step("push", "push"))
+    await rig.drive(run_id)
+    await vote(rig, run_id)
+
+    shown = await rig.drive(run_id)
+
+    started = "This was already approved by ben at .*Z. It has started."
+    assert [True, True] == [isinstance(each, Refusal) and bool(re.fullmatch(started, each.text)) for each in answers]
+    assert ("completed", ["consumed"]) == (shown.state, questions(shown))
 
 
 async def test_a_question_nobody_answers_parks_the_run_and_can_be_asked_again(rig: Rig) -> None:
