@@ -151,6 +151,8 @@ def _told(house: House, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any
     shown = house.show(run_id)
     # When the row was last written; keeping what came too late writes it.
     del shown["run"]["updated_at"]
+    for action in shown["actions"]:
+        del action["late_results"]
     return shown, [event for event in house.log(run_id) if event["type"] != "late-result"]
 
 
