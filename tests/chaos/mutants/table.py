@@ -49,7 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "core/store/apply_postgres.py",
         "ORDER BY id FOR UPDATE",
         "ORDER BY id",
-        f"{_WORKER}/test_racing.py::test_two_approvals_where_two_are_needed[postgres]",
+        f"{_STORE}/test_decision_races.py::test_two_approvals_where_two_are_needed[postgres]",
     ),
     Mutant(
         "consume-outside-the-start",
