@@ -100,6 +100,8 @@ def told(crew: Crew, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]
     """The run and its log without what came too late: that is kept, and never applied."""
     shown = crew.show(run_id)
     del shown["run"]["updated_at"]
+    for action in shown["actions"]:
+        del action["late_results"]
     return shown, [event for event in crew.log(run_id) if event["type"] != "late-result"]
 
 

@@ -30,6 +30,8 @@ Row = Mapping[str, Any]
 AFTER_STOP_MS = 1_000
 """A request that had left before the stop may reach the other side this much later."""
 CLOCK_SLACK_MS = 50
+UNKNOWN = -1
+"""The fence of an effect whose client was gone before it could be asked."""
 MOST_RSS_MB = 400
 
 ELSEWHERE = {
@@ -70,6 +72,8 @@ async def history(house: Installation, messages: Sequence[Json]) -> History:
             rows = {name: (await connection.execute(text(f"SELECT * FROM {name}"))).mappings().all() for name in tables}
     finally:
         await database.close()
+    by_key = {row["idem_key"]: row for row in rows["tool_calls"]}
+    effects = [_named(effect, by_key) for effect in house.effects()]
     return History(
         rows["runs"],
         {row["id"]: row for row in rows["tool_calls"]},
@@ -77,9 +81,17 @@ async def history(house: Installation, messages: Sequence[Json]) -> History:
         rows["votes"],
         {row["id"]: row for row in rows["approvals"]},
         rows["late_results"],
-        house.effects(),
+        effects,
         messages,
     )
+
+
+def _named(effect: Json, by_key: Mapping[str, Row]) -> Json:
+    """An effect whose client was killed before the witness could ask whose it was, by what it said itself: its key."""
+    call = by_key.get(effect["key"])
+    if effect["call"] or call is None:
+        return effect
+    return {**effect, "call": call["id"], "run": call["run_id"]}
 
 
 async def transitions(house: Installation) -> Counter[str]:
@@ -120,6 +132,8 @@ async def _inside(house: Installation) -> Any:
 def _of_started_calls(seen: History) -> Iterator[str]:
     for effect in seen.effects:
         call = seen.calls.get(effect["call"])
+        if effect["kind"] == "pure" and not effect["call"]:
+            continue
         if call is None or call["started_at"] is None:
             yield f"I11 an effect without a started call: {effect}"
         elif effect["kind"] != "pure" and (call["idem_key"], call["run_id"]) != (effect["key"], effect["run"]):
@@ -133,14 +147,15 @@ def _once(seen: History) -> Iterator[str]:
 
 def _under_an_attempts_fence(seen: History) -> Iterator[str]:
     for effect in seen.effects:
-        if effect["fence"] not in {row["fence"] for row in seen.attempts if row["call_id"] == effect["call"]}:
+        fences = {row["fence"] for row in seen.attempts if row["call_id"] == effect["call"]}
+        if effect["fence"] != UNKNOWN and effect["fence"] not in fences:
             yield f"I12 an effect under no attempt's fence: {effect}"
 
 
 def _under_a_fence_that_holds(seen: History) -> Iterator[str]:
     for effect in seen.effects:
         for row in (row for row in seen.attempts if row["call_id"] == effect["call"]):
-            if row["fence"] > effect["fence"] and row["started_at"] + CLOCK_SLACK_MS < effect["came"]:
+            if row["fence"] > effect["fence"] != UNKNOWN and row["started_at"] + CLOCK_SLACK_MS < effect["came"]:
                 yield f"I12 an effect under fence {effect['fence']} after {row['fence']} had started: {effect}"
 
 

@@ -140,10 +140,10 @@ async def test_a_bot_that_is_only_suspended_keeps_the_lead(house: House, team: T
     process = await start_process("")
     await team.say("@banksman idle")
     await team.card()
-    await _its_lead_lasts(house)
-    leading = await workers.leader(house.database, "delivery:main")
     process.send_signal(signal.SIGSTOP)
     try:
+        await _its_lead_lasts(house)
+        leading = await workers.leader(house.database, "delivery:main")
         second = await house.start_bot()
         await poll(lambda: _looked(second), "the second one to look who leads")
 

@@ -68,7 +68,7 @@ class Committer:
 
 async def main(url: str, worker: str, how_many: int, steps: int) -> None:
     database = Database(url)
-    await workers.register(database, identity(worker), boot_ms=1_000_000, lease_ms=120_000, now_ms=NOW_MS)
+    await workers.register(database, identity(worker), lock=None, boot_ms=1_000_000, lease_ms=120_000, now_ms=NOW_MS)
     claimed = await database.journal.claim(Claim(worker, NOW_MS, BOOT_ID, 1_000_000, limit=how_many))
     print("ready", flush=True)
     every, stopped = json.loads(await asyncio.to_thread(sys.stdin.readline))

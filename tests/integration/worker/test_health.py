@@ -12,7 +12,9 @@ from worker.wiring import Worker
 
 async def asked(rig: Rig, *, is_stopping: bool = False) -> tuple[bool, dict[str, Any]]:
     assert rig.station is not None and rig.lease is not None
-    worker = Worker(rig.station, rig.lease, SilentDoorbell(), cast(Any, None), cast(Any, None), cast(Any, None), None)
+    worker = Worker(
+        rig.station, rig.lease, SilentDoorbell(), cast(Any, None), cast(Any, None), cast(Any, None), rig.home, None
+    )
     return await health_of(worker, Pulses(), is_stopping=lambda: is_stopping).ready()
 
 

@@ -110,13 +110,15 @@ async def test_a_disk_that_fails_is_tried_again_and_then_said(rig: Rig) -> None:
     run_id = await rig.ask(step("one", "work"))
     (rig.home / "workspaces" / TENANT).write_text("in the way")
 
-    async def failed() -> bool:
+    async def ended() -> bool:
         await _make_due(rig, run_id)
-        return (await rig.drive(run_id)).state is RunState.FAILED
+        return (await rig.drive(run_id)).state in (RunState.FAILED, RunState.BLOCKED)
 
-    await until(failed)
+    await until(ended)
 
-    assert 4 == (await rig.look(run_id)).actions[0].attempts
+    view = await rig.look(run_id)
+    assert (RunState.BLOCKED, BlockedReason.DEPENDENCY_DOWN) == (view.state, view.blocked_reason)
+    assert 4 == view.actions[0].attempts
     assert [] == probe.contexts
 
 
