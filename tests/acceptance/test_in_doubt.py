@@ -1,9 +1,7 @@
 """May or may not have run: whole processes, a service that loses answers, and people who find out with buttons."""
 
 import asyncio
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,22 +9,9 @@ from tests.acceptance.conftest import Builder
 from tests.acceptance.house import ROOT, House, until
 from tests.acceptance.team import OPS, Json, Team, button, run_of, words
 from tests.acceptance.test_checkup import approval
-from tests.integration.tools.http.payments import Payments
+from tests.integration.tools.http.payments import Payments, Service, payments
 
-Service = Callable[..., Payments]
-
-
-@pytest.fixture
-def payments() -> Iterator[Service]:
-    services: list[Payments] = []
-
-    def start(**how: Any) -> Payments:
-        services.append(Payments(**how))
-        return services[-1]
-
-    yield start
-    for service in services:
-        service.close()
+__all__ = ["payments"]
 
 
 def configured(directory: Path, service: Payments) -> Path:

@@ -1,9 +1,7 @@
 """A payment that a stop cut off: its probe finds out what became of it, the run stays stopped, and people can tell."""
 
 import asyncio
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -16,25 +14,14 @@ from core.runs.aftermath import MOST_LOOKS, Aftermath
 from core.runs.commands.kill import kill
 from core.runs.commands.resolve import resolve
 from core.store.lane import Target
-from tests.integration.tools.http.payments import Payments
+from tests.integration.tools.http.payments import Payments, Service, payments
 from tests.integration.worker.conftest import Rig, until
-from tests.integration.worker.test_probing import Service, paying
+from tests.integration.worker.test_probing import paying
 from tests.invariants import broken
 
+__all__ = ["payments"]
+
 ANA = Principal("ana")
-
-
-@pytest.fixture
-def payments() -> Iterator[Service]:
-    services: list[Payments] = []
-
-    def start(**how: Any) -> Payments:
-        services.append(Payments(**how))
-        return services[-1]
-
-    yield start
-    for service in services:
-        service.close()
 
 
 async def cut_off(rig: Rig, service: Payments) -> str:

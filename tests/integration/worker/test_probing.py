@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,13 @@ from core.config.load import parse_config
 from core.execution.outside import outside_environment
 from core.ids import TENANT
 from core.runs import reading
-from tests.integration.tools.http.payments import Payments
+from tests.integration.tools.http.payments import Payments, Service, payments
 from tests.integration.worker.conftest import Rig, step
 from tests.integration.worker.voting import vote
 from worker.wiring import toolbox
 
-Service = Callable[..., Payments]
+__all__ = ["payments"]
 OVER = ("completed", "blocked", "failed", "canceled")
-
-
-@pytest.fixture
-def payments() -> Iterator[Service]:
-    services: list[Payments] = []
-
-    def start(**how: Any) -> Payments:
-        services.append(Payments(**how))
-        return services[-1]
-
-    yield start
-    for service in services:
-        service.close()
 
 
 async def paying(rig: Rig, service: Payments, *, settle: str = "100ms") -> str:

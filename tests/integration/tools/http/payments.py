@@ -3,9 +3,12 @@
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
+
+import pytest
 
 
 class Payments:
@@ -89,3 +92,21 @@ class Payments:
                 """Say nothing."""
 
         return Handler
+
+
+Service = Callable[..., Payments]
+"""Starts a service; see `payments`."""
+
+
+@pytest.fixture
+def payments() -> Iterator[Service]:
+    """Starts services that end with the test; the arguments are those of `Payments`."""
+    services: list[Payments] = []
+
+    def start(**how: Any) -> Payments:
+        services.append(Payments(**how))
+        return services[-1]
+
+    yield start
+    for service in services:
+        service.close()
