@@ -8,7 +8,6 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -31,15 +30,8 @@ async def _migrate(url: str) -> None:
 
 async def migrate_to(database: Database, revision: str) -> None:
     """Bring a database to an older revision than ours."""
-    from alembic import command
-
-    def run(sync: Any) -> None:
-        config = schema._config()
-        config.attributes["connection"] = sync
-        command.upgrade(config, revision)
-
     async with database.begin() as connection:
-        await connection.run_sync(run)
+        await connection.run_sync(schema.migrate, revision)
 
 
 def sqlite_url(path: Path) -> str:

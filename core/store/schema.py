@@ -1,45 +1,48 @@
 """The schema's version: migrating a database, and refusing one that is not ours.
 
 Migrations expand first and contract a release later, so the version before this one keeps working while its runs
-finish.
+finish. Only a migration needs the library for it, which takes longer to load than everything else a process does at
+its start: a revision is the number in the name of its file, and looking costs a query.
 """
 
 import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, TextClause, text
 
 from core.errors import SchemaMismatch
 from core.store.readonly import Look
 from core.store.session import Database
 
 _HERE = Path(__file__).parent / "migrations"
+_VERSION = text("SELECT version_num FROM alembic_version")
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_HERE))
-    return config
+def revisions() -> tuple[str, ...]:
+    """Every revision this version of Banksman knows, the oldest first."""
+    return tuple(sorted(path.name[1:5] for path in (_HERE / "versions").glob("m[0-9][0-9][0-9][0-9]_*.py")))
 
 
 def head() -> str:
     """The revision this version of Banksman works with."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return revisions()[-1]
 
 
 async def current(database: Database) -> str | None:
     """The revision the database is at; `None` if it was never migrated."""
     async with database.read() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        if not (await connection.execute(_table(connection.dialect.name))).all():
+            return None
+        return (await connection.execute(_VERSION)).scalar_one_or_none()
+
+
+def _table(dialect: str) -> TextClause:
+    """A query that has a row if the database was ever migrated."""
+    table = "sqlite_master" if dialect == "sqlite" else "pg_catalog.pg_tables"
+    name = "name" if dialect == "sqlite" else "tablename"
+    return text(f"SELECT {name} AS name FROM {table} WHERE {name} = 'alembic_version'")
 
 
 async def upgrade(database: Database, *, keep_copy: bool = False) -> str | None:
@@ -61,14 +64,20 @@ async def upgrade(database: Database, *, keep_copy: bool = False) -> str | None:
     if keep_copy and before is not None and database.path is not None:
         await asyncio.to_thread(_copy, database.path, database.path.with_name(f"{database.path.name}.{before}.bak"))
 
-    def run(sync: Any) -> None:
-        config = _config()
-        config.attributes["connection"] = sync
-        command.upgrade(config, "head")
-
     async with database.begin() as connection:
-        await connection.run_sync(run)
+        await connection.run_sync(migrate, "head")
     return before
+
+
+def migrate(connection: Connection, revision: str) -> None:
+    """Run the migrations up to a revision in the transaction of a connection."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 async def check(database: Database) -> None:
@@ -78,10 +87,8 @@ async def check(database: Database) -> None:
 
 async def check_read_only(look: Look) -> None:
     """The same for a database that is only looked at."""
-    table = "sqlite_master" if look.dialect == "sqlite" else "pg_catalog.pg_tables"
-    name = "name" if look.dialect == "sqlite" else "tablename"
-    known = await look.rows(text(f"SELECT {name} AS name FROM {table} WHERE {name} = 'alembic_version'"))
-    found = await look.rows(text("SELECT version_num FROM alembic_version")) if known else []
+    known = await look.rows(_table(look.dialect))
+    found = await look.rows(_VERSION) if known else []
     _refuse_unless_head(found[0]["version_num"] if found else None)
 
 
@@ -100,8 +107,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in revisions():
         raise SchemaMismatch(
             f"The database is at revision {revision}, which this version of Banksman does not know: "
             "a newer version wrote it. Start that newer version, or point BANKSMAN_DATABASE_URL at another database."

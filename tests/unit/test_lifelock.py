@@ -38,11 +38,12 @@ def hold() -> Iterator[Hold]:
         return process, name
 
     yield start
+    # The children first: they hold the other end of what is read here.
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
     for process in started:
         process.kill()
         process.communicate()
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
 
 
 def test_a_lock_is_held_while_its_process_lives_suspended_or_not(hold: Hold, tmp_path: Path) -> None:

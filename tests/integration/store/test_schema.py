@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -197,3 +199,12 @@ async def test_an_upgrade_that_changes_nothing_makes_no_copy(tmp_path: Path, sql
     await schema.upgrade(database, keep_copy=True)
     await database.close()
     assert [] == list(tmp_path.glob("*.bak"))
+
+
+def test_the_names_of_the_files_are_the_revisions_in_their_order() -> None:
+    """A start reads the names alone; a migration that is called otherwise would be taken for another one."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    chain = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+
+    assert tuple(reversed(chain)) == schema.revisions()
