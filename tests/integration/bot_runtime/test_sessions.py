@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from bot.playground import Playground
 from bot.playground.seed import DEFAULT_SCOPES
 from core.ids import TENANT
 from core.record.rows import RunRow
+from core.record.sessions import Session
 from core.record.states import RunState
-from core.store.tables import sessions
+from core.store.tables import leaders, sessions
 from tests.integration.bot_runtime.office import House, Running, Team, opened_playground, poll, words
 
 pytestmark = pytest.mark.timeout(60)
@@ -165,6 +166,8 @@ async def test_an_app_that_is_no_agent_asks_once_and_works_on_without(
     await poll(refusals, "the refusal")
     await team.say("@banksman idle", channel="C0OPS")
     other: RunRow = await poll(lambda: _second(house), "the second run to be loaded")
+    until = await _lead(house)
+    await poll(lambda: _later_than(house, until + 3_000), "some more rounds")
 
     await house.completes(run.id)
     await house.completes(other.id)
@@ -176,6 +179,21 @@ async def test_an_app_that_is_no_agent_asks_once_and_works_on_without(
     assert 1 == refusals()
     assert [logging.INFO] == [one.levelno for one in caplog.records if one.__dict__.get("action") == "no_sessions"]
     assert ([], []) == (told(), (await team.state())["sessions"])
+    async with house.database.read() as connection:
+        put_aside = [(row.thread_ts, row.shown) for row in await connection.execute(select(sessions))]
+    assert [(run.thread_ts, None)] == put_aside
+
+
+async def _lead(house: House) -> int:
+    """Until when the bot leads: it moves on as long as the bot makes its rounds."""
+    async with house.database.read() as connection:
+        return int(
+            (await connection.execute(select(leaders.c.until).where(leaders.c.name.like("delivery:%")))).scalar_one()
+        )
+
+
+async def _later_than(house: House, until: int) -> bool:
+    return await _lead(house) >= until
 
 
 async def test_a_session_that_hangs_holds_nothing_up(house: House, bot: Running, team: Team, told: Told) -> None:
@@ -279,3 +297,12 @@ async def test_a_press_while_the_button_is_still_there_says_that_nothing_is_unde
 
     await team.hears("Nothing of mine is under way", user="U0MEMBER")
     await says(told, root, "processing", "closed")
+
+
+async def test_a_press_in_a_thread_without_a_run_of_ours_is_answered(bot: Running, team: Team) -> None:
+    root = await team.say("music?")
+    await bot.bot.office.desk.slack.set_session("C0DATA", root, Session.PROCESSING)
+
+    await press(team, root, "U0MEMBER")
+
+    await team.hears("Nothing of mine is under way", user="U0MEMBER")
