@@ -20,6 +20,7 @@ from bot.delivery.asked import ApprovalPainter
 from bot.delivery.cards import Painter
 from bot.delivery.duty import Duty
 from bot.delivery.outbox import Sender
+from bot.delivery.sessions import Herald
 from bot.health import Pulses, health_of
 from bot.http import Ingress
 from bot.http_wire import listening
@@ -79,7 +80,7 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     office = bot.office
     deliveries, is_reached = _deliveries(bot, stop)
     duty = Duty(office.desk, owner=bot.id, life=bot.life)
-    sender, painter, approvals = Sender(duty), Painter(duty), ApprovalPainter(duty)
+    sender, painter, approvals, herald = Sender(duty), Painter(duty), ApprovalPainter(duty), Herald(duty)
     wake = office.wake_delivery.set
     pulses = Pulses()
     health = health_of(bot, duty, pulses, is_reached=is_reached, is_stopping=stop.is_set)
@@ -87,7 +88,7 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     # The loops end by themselves between two passes: one that is cut off may leave a transaction open.
     async with _served(bot, health), asyncio.TaskGroup() as group:
         group.create_task(deliveries())
-        passes = [sender.tick, painter.tick, approvals.tick]
+        passes = [sender.tick, painter.tick, approvals.tick, herald.tick]
         group.create_task(_deliver(office, duty, passes, stop, pulses.delivery))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: reload_config(office.desk)))
         group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty), pulses.catch_up))
@@ -96,7 +97,7 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
             group.create_task(listen(bot.redis_url, "delivery", lambda _run: wake(), on_gap=wake, stop=stop))
         await stop.wait()
         wake()
-    await asyncio.gather(office.close(), painter.close(), sender.close())
+    await asyncio.gather(office.close(), painter.close(), sender.close(), herald.close())
     await duty.give_up()
     bot.life.end()
 

@@ -29,9 +29,13 @@ from bot.slack_errors import (
 )
 from bot.slack_files import Hosts, answer_response_url, fetch_bytes, send_bytes
 from bot.surface import METADATA_EVENT
+from core.record.sessions import Session
 
 NOW_OR_NEVER_S = 2.0
 """How long an answer to a click may wait for its turn: its trigger lives 3 s."""
+
+_SESSION_WITHIN_S = 1.0
+"""How long the word for a session may wait for its turn; by then it may be another word."""
 
 _PAGE = 200
 _MAX_PAGES = 10
@@ -254,6 +258,18 @@ class SlackClient:
         except SlackRefused as refused:
             if refused.code != "already_reacted":
                 raise
+
+    async def set_session(self, channel: str, thread_ts: str, session: Session) -> None:
+        """Say what the thread's agent session is; doing so twice is harmless.
+
+        Raises:
+            SlackRefused: Among others, this app or team has no sessions.
+            SlackRateLimited: It is not its turn within a second; nothing was sent.
+        """
+        arguments = {"channel_id": channel, "thread_ts": thread_ts, "status": str(session)}
+        await self._call(
+            "agents.sessions.setStatus", arguments, priority=Priority.HEARTBEAT, within_s=_SESSION_WITHIN_S
+        )
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         """Open a modal; now or never. Raises `SlackTooLate` when the trigger's 3 s are over."""

@@ -74,6 +74,7 @@ METHODS: Mapping[str, Method] = {
     "views.publish": Method((), writes=True),
     "users.info": Method(("users:read",)),
     "usergroups.users.list": Method(("usergroups:read",)),
+    "agents.sessions.setStatus": Method(("chat:write",), writes=True),
 }
 """Every method `bot.slack` calls; calling another one is a programming error."""
 

@@ -1,5 +1,5 @@
-"""Stopping a run from Slack: button, reaction, the word `stop`, the command. One code path, whoever asks on whichever
-surface.
+"""Stopping a run from Slack: our button, Slack's own, a reaction, the word `stop`, the command. One code path, whoever
+asks on whichever surface.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from core.runs.commands.kill import kill
 from core.store import outbox, runs
 from core.store.lane import Target
 
-Surface = Literal["button", "thread", "reaction", "command"]
+Surface = Literal["button", "thread", "session", "reaction", "command"]
 
 
 async def stop_run(
@@ -85,15 +85,15 @@ async def stop_thread(office: Office, asked: Mapping[str, Any], *, at_ms: int) -
     """Stop every open run of a thread; what to tell the person, nothing in a thread we have no part in.
 
     Args:
-        asked: `channel`, `thread_ts`, `user`, `team` and `addressed` (see `is_addressed`).
+        asked: `channel`, `thread_ts`, `user`, `team` and `addressed` (see `is_addressed`); `surface`, if it was not
+            the word.
     """
     desk = office.desk
     thread = asked["thread_ts"]
+    who = {"user": asked["user"], "team": asked["team"], "surface": asked.get("surface", "thread")}
     found = await runs.listed(desk.database, desk.tenant, channel=asked["channel"], thread_ts=thread)
     said = [
-        await stop_run(office, row.id, user=asked["user"], team=asked["team"], reason="", at_ms=at_ms, surface="thread")
-        for row in found
-        if row.run_state not in TERMINAL
+        await stop_run(office, row.id, **who, reason="", at_ms=at_ms) for row in found if row.run_state not in TERMINAL
     ]
     if not said and (found or asked["addressed"]):
         said.append(sentence("Nothing of mine is under way in this thread."))

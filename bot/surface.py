@@ -21,6 +21,7 @@ class BotEvent(StrEnum):
     MESSAGE_IM = "message.im"
     REACTION_ADDED = "reaction_added"
     APP_HOME_OPENED = "app_home_opened"
+    AGENT_SESSION_STOPPED = "agent_session_stopped"
 
     @property
     def payload_type(self) -> str:

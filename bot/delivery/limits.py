@@ -28,7 +28,7 @@ class Priority(IntEnum):
     TICK = 2
     """A card whose plan moved on."""
     HEARTBEAT = 3
-    """A card that only says the run is still there."""
+    """A card that only says the run is still there; what a thread's session says."""
 
 
 TIER_2, TIER_3, TIER_4 = 20, 50, 100
@@ -52,6 +52,7 @@ PER_MINUTE: Mapping[str, int] = {
     "views.publish": TIER_4,
     "users.info": TIER_4,
     "usergroups.users.list": TIER_2,
+    "agents.sessions.setStatus": TIER_3,
     "auth.test": TIER_4,
     "bots.info": TIER_3,
 }

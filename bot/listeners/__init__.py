@@ -7,7 +7,7 @@ listener sees it.
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.listeners import block_actions, commands, decisions, guard, home, mentions, reactions, views
+from bot.listeners import block_actions, commands, decisions, guard, home, mentions, reactions, sessions, views
 from bot.office import Office
 from bot.surface import COMMAND, ActionId, BotEvent, CallbackId
 
@@ -21,6 +21,7 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.event("message")(mentions.on_message(office))
     app.event(BotEvent.REACTION_ADDED.payload_type)(reactions.on_reaction(office))
     app.event(BotEvent.APP_HOME_OPENED.payload_type)(home.on_opened(office))
+    app.event(BotEvent.AGENT_SESSION_STOPPED.payload_type)(sessions.on_stopped(office))
 
     app.action(ActionId.RUN_KILL.value)(block_actions.on_kill(office))
     app.action(ActionId.RUN_DETAILS.value)(block_actions.on_details(office))

@@ -1,7 +1,7 @@
 """The database as one object: connections for reading, `begin()` for what is not a run's, and the journal's lane.
 
 Reading goes through SQLAlchemy's async engine; a read never takes the write lock. `begin()` commits workers, hosts,
-leaders and cards; everything of a run goes through the journal.
+leaders, cards and sessions; everything of a run goes through the journal.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
-"""The whole schema on one read: what is stored, under which keys.
+"""The whole schema on one read (what Slack shows is in `shown_tables`): what is stored, under which keys.
 
 Times are milliseconds since 1970 UTC (`*_at`); money is integer micro-USD; JSON is canonical text (`*_json`).
 Everything that belongs to a team's work has the tenant in its key; `workers`, `hosts`, `leaders` and `transitions`
 belong to the installation. Migrations build exactly this; a test compares. Who writes what: runs, events, calls,
-approvals, votes, inbox, outbox, spend only by the journal; workers, hosts, leaders and cards by `session.begin()`.
+approvals, votes, inbox, outbox, spend only by the journal; workers, hosts, leaders, cards and sessions by
+`session.begin()`.
 Secondary indexes end with the tenant: before PostgreSQL has statistics, it would take one that begins with it for any.
 """
 
@@ -38,6 +39,9 @@ from core.store.columns import (
     times_ms,
 )
 from core.store.columns import metadata as metadata
+from core.store.shown_tables import approval_cards as approval_cards
+from core.store.shown_tables import cards as cards
+from core.store.shown_tables import sessions as sessions
 
 runs = Table(
     "runs",
@@ -236,14 +240,6 @@ votes = Table(
     one_of("decision", "decision", ("approve", "deny")),
 )
 
-approval_cards = Table(
-    "approval_cards",
-    metadata,
-    *keys("tenant", "approval_id", "channel", "ts", "run_id", "shown"),
-    PrimaryKeyConstraint("tenant", "approval_id", "channel", "ts"),
-    comment="every message that shows an approval, and the state it shows",
-)
-
 readings = Table(
     "readings",
     metadata,
@@ -328,18 +324,6 @@ outbox = Table(
     UniqueConstraint("tenant", "dedupe_key"),
     index_where("ix_outbox_open", "sent_at IS NULL AND dead_at IS NULL", "due_at"),
     Index("ix_outbox_run_id", "run_id", "tenant"),
-)
-
-cards = Table(
-    "cards",
-    metadata,
-    *keys("tenant", "run_id", "channel"),
-    reference("ts"),
-    number("shown_version", -1),
-    time_ms("shown_at"),
-    reference("stream_ts"),
-    time_ms("gone_at"),
-    PrimaryKeyConstraint("tenant", "run_id"),
 )
 
 answers = Table(

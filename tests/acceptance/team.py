@@ -137,6 +137,16 @@ class Team:
             assert time.monotonic() < deadline, f"waited {SOON_S:.0f} s in vain for {what}; the thread:\n{seen}"
             await asyncio.sleep(_POLL_S)
 
+    async def session(self, root: str, status: str) -> None:
+        """Wait for a thread's agent session to say this."""
+        deadline = time.monotonic() + SOON_S
+        while status not in (seen := [one["status"] for one in await self._sessions() if one["thread_ts"] == root]):
+            assert time.monotonic() < deadline, f"the session does not say {status} but {seen}"
+            await asyncio.sleep(_POLL_S)
+
+    async def _sessions(self) -> list[Json]:
+        return list((await self.state())["sessions"])
+
     async def private(self, to: str, *having: str) -> Json:
         """Wait for any private message to somebody that says all of this."""
         deadline = time.monotonic() + SOON_S

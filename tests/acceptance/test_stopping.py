@@ -82,6 +82,16 @@ async def test_a_cross_on_the_root_message_ends_it(sqlite_house: House, team: Te
     await is_over(sqlite_house, team, root, run_id, "operator")
 
 
+async def test_slacks_own_stop_button_ends_it_and_goes(sqlite_house: House, team: Team) -> None:
+    root, run_id = await busy(sqlite_house, team)
+    await team.session(root, "processing")
+
+    await team.act("stop", user=user("requester"), channel=DATA, thread_ts=root)
+
+    await is_over(sqlite_house, team, root, run_id, "requester")
+    await team.session(root, "closed")
+
+
 async def test_the_slash_command_ends_it(sqlite_house: House, team: Team) -> None:
     root, run_id = await busy(sqlite_house, team)
 

@@ -1,4 +1,7 @@
-"""agents.sessions.* and assistant.threads.*: what an agent says about itself in a thread."""
+"""agents.sessions.* and assistant.threads.*: what an agent says about itself in a thread.
+
+https://docs.slack.dev/ai/agent-sessions. That `processing` becomes `active` after an hour is left out.
+"""
 
 from bot.playground.api.call import ApiError, Call, Family
 from bot.playground.records import Json, Session
@@ -9,7 +12,7 @@ _STATES = ("processing", "active", "suspended", "closed")
 
 
 def _session(call: Call) -> Session:
-    channel = call.channel("channel" if call.text("channel") else "channel_id")
+    channel = call.channel("channel_id")
     thread_ts = call.ts("thread_ts") or call.needed("thread_ts")
     if call.services.team.message(channel.id, thread_ts) is None:
         raise ApiError("thread_not_found")
@@ -17,22 +20,32 @@ def _session(call: Call) -> Session:
     return known or Session(channel.id, thread_ts, "active")
 
 
+def _own_session(call: Call) -> Session:
+    # Slack says the same of an app that was not declared an agent (which is what grants it `assistant:write`) and of
+    # one that is not in the channel.
+    session = _session(call)
+    is_agent = "assistant:write" in call.services.settings.scopes
+    if not is_agent or call.bot not in call.services.team.channels[session.channel].members:
+        raise ApiError("not_authorized")
+    return session
+
+
 @family.method("agents.sessions.setStatus", scopes=("chat:write",), tier=3)
 async def set_session_status(call: Call) -> Json:
-    session = _session(call)
+    session = _own_session(call)
     status = call.needed("status")
     if status not in _STATES:
         raise ApiError("invalid_status")
     session.status = status
     call.services.team.save_session(session)
     if status == "processing" and "agent_session_stopped" not in call.services.settings.events:
-        call.warnings.append("missing_agent_session_stopped_subscription")
+        call.warnings.append("missing_agent_session_stopped_event_subscription")
     return {}
 
 
 @family.method("agents.sessions.rename", scopes=("chat:write",), tier=3)
 async def rename_session(call: Call) -> Json:
-    session = _session(call)
+    session = _own_session(call)
     session.title = call.needed("title")
     call.services.team.save_session(session)
     return {}

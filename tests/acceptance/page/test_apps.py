@@ -281,7 +281,7 @@ async def test_a_working_agent_is_shown_and_can_be_stopped(visit: Visit, app: Sm
     page = await visit("requester", "data", rest=f"&thread={ts}")
 
     await app.web.api_call(
-        "agents.sessions.setStatus", params={"channel": "C0DATA", "thread_ts": ts, "status": "processing"}
+        "agents.sessions.setStatus", params={"channel_id": "C0DATA", "thread_ts": ts, "status": "processing"}
     )
     await expect(page.get_by_test_id("session")).to_contain_text("is working on this")
     await page.get_by_test_id("stop-session").click()
@@ -289,7 +289,7 @@ async def test_a_working_agent_is_shown_and_can_be_stopped(visit: Visit, app: Sm
     event = (await app.hears("agent_session_stopped"))["event"]
     assert (ts, "U0REQUESTER") == (event["thread_ts"], event["user"])
     await app.web.api_call(
-        "agents.sessions.setStatus", params={"channel": "C0DATA", "thread_ts": ts, "status": "active"}
+        "agents.sessions.setStatus", params={"channel_id": "C0DATA", "thread_ts": ts, "status": "active"}
     )
     await expect(page.get_by_test_id("session")).to_have_count(0)
 

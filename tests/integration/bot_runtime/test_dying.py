@@ -5,16 +5,17 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 
 import pytest
 from sqlalchemy import delete, update
-from sqlalchemy.exc import OperationalError
 
 from bot.delivery.duty import Duty
 from core.record.states import RunState
 from core.store import workers
 from core.store.tables import inbox, leaders
-from tests.integration.bot_runtime.office import House, Running, Team, poll, words
+from core.store.turnstile import Door, connect
+from tests.integration.bot_runtime.office import DEADLINE_S, House, Running, Team, poll, words
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -142,7 +143,7 @@ async def test_a_bot_that_is_only_suspended_keeps_the_lead(house: House, team: T
     await team.say("@banksman idle")
     await team.card()
     try:
-        await poll(lambda: _suspended_between_writes(house, process), "the first one to stand still")
+        await _suspend_between_writes(house, process)
         leading = await workers.leader(house.database, "delivery:main")
         second = await house.start_bot()
         await poll(lambda: _looked(second), "the second one to look who leads")
@@ -152,15 +153,19 @@ async def test_a_bot_that_is_only_suspended_keeps_the_lead(house: House, team: T
         process.send_signal(signal.SIGCONT)
 
 
-async def _suspended_between_writes(house: House, process: Process) -> bool:
-    """Suspend it with its lead made to last; one that was writing has the whole database locked, and goes on."""
-    process.send_signal(signal.SIGSTOP)
-    try:
-        await _its_lead_lasts(house)
-    except OperationalError:
-        process.send_signal(signal.SIGCONT)
-        return False
-    return True
+async def _suspend_between_writes(house: House, process: Process) -> None:
+    """Suspend it while nobody else can write: so it keeps neither the database nor its door. Its lead lasts."""
+    assert house.database.path is not None
+    door = Door(house.database.path, wait_s=DEADLINE_S)
+    with closing(connect(house.database.path)) as ours:
+        ours.execute("PRAGMA busy_timeout=5000")
+        async with door.held():
+            ours.execute("BEGIN IMMEDIATE")
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            ours.execute("ROLLBACK")
+    door.close()
+    await _its_lead_lasts(house)
 
 
 async def _looked(running: Running) -> bool:

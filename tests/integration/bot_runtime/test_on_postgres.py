@@ -35,6 +35,11 @@ async def test_a_request_its_card_its_files_and_its_ending(house: House, team: T
     await team.hears(": completed after")
     await poll(lambda: _shows(team, "Completed"), "the card to show the end")
     assert 3 == len(await team.heard())
+    await poll(lambda: _says(team, run.thread_ts, "closed"), "the thread's session to be closed")
+
+
+async def _says(team: Team, thread_ts: str | None, status: str) -> bool:
+    return [(thread_ts, status)] == [(one["thread_ts"], one["status"]) for one in (await team.state())["sessions"]]
 
 
 async def _shows(team: Team, text: str) -> bool:

@@ -216,6 +216,30 @@ async def test_a_stream_carries_plans_and_tasks(client, people):
 async def test_an_agent_session_shows_its_status(client, people, status):
     root = await people.say("hello")
 
-    await client.api_call("agents.sessions.setStatus", json={"channel": "C0DATA", "thread_ts": root, "status": status})
+    await client.api_call(
+        "agents.sessions.setStatus", json={"channel_id": "C0DATA", "thread_ts": root, "status": status}
+    )
 
     assert status == (await people.state())["sessions"][0]["status"]
+
+
+async def test_only_an_agent_that_is_in_the_channel_has_sessions(start, client_of, people_of, refused):
+    """Slack has one word for both; https://docs.slack.dev/ai/agent-sessions"""
+    agent, other = await start(), await start(data="other", scopes=("chat:write",))
+    session = {"channel_id": "C0DATA", "status": "processing"}
+    for playground in (agent, other):
+        session["thread_ts"] = await people_of(playground).say("hello")
+        await people_of(playground).fault("remove_bot" if playground is agent else "clear", channel="C0DATA")
+
+        await refused("not_authorized", client_of(playground).api_call("agents.sessions.setStatus", json=session))
+
+
+async def test_an_agent_without_the_stop_event_is_warned(start, client_of, people_of):
+    playground = await start(events=("app_mention",))
+    root = await people_of(playground).say("hello")
+
+    answer = await client_of(playground).agents_sessions_setStatus(
+        channel_id="C0DATA", thread_ts=root, status="processing"
+    )
+
+    assert "missing_agent_session_stopped_event_subscription" == answer["warning"]

@@ -287,8 +287,9 @@ async def test_a_command_that_escapes_names_people_by_id(start, connect_of, peop
 async def test_the_stop_button_of_an_agent_session_is_told(app, people, client):
     root = await people.say("root")
     session = {"channel": "C0DATA", "thread_ts": root}
+    status = {"channel_id": "C0DATA", "thread_ts": root, "status": "processing"}
     assert 409 == (await people.try_to("stop", user="U0MEMBER", **session))[0]
-    await client.api_call("agents.sessions.setStatus", json={**session, "status": "processing"})
+    await client.api_call("agents.sessions.setStatus", json=status)
 
     await people.do("stop", user="U0MEMBER", **session)
 

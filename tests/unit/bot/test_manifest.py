@@ -29,6 +29,7 @@ EVENT_SCOPES: dict[BotEvent, tuple[str, ...]] = {
     BotEvent.MESSAGE_IM: ("im:history",),
     BotEvent.REACTION_ADDED: ("reactions:read",),
     BotEvent.APP_HOME_OPENED: (),
+    BotEvent.AGENT_SESSION_STOPPED: ("chat:write",),
 }
 """What Slack wants granted before it delivers each event. https://docs.slack.dev/reference/events"""
 
