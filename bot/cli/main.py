@@ -399,7 +399,7 @@ def _mcp_diff(server: McpServer = None, json: AsJson = False, config: ConfigFile
 
 @mcp.command("accept")
 def _mcp_accept(
-    wanted: Annotated[str, typer.Argument(metavar="SERVER[/TOOL]", help="A server, or one tool of it.")],
+    tool: Annotated[str, typer.Argument(metavar="SERVER[/TOOL]", help="A server, or one tool of it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
     json: AsJson = False,
     config: ConfigFile = None,
@@ -407,7 +407,7 @@ def _mcp_accept(
     """Show what a server says of its tools now, and accept it."""
     from bot.cli import servers
 
-    run_command(servers.accept(settings(config), wanted, yes=yes, as_json=json))
+    run_command(servers.accept(settings(config), tool, yes=yes, as_json=json))
 
 
 @db.command("upgrade")

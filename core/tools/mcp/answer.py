@@ -4,7 +4,7 @@ import base64
 import json
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,15 @@ def shown(result: ToolResult, scratch: Path, secrets: Mapping[str, str]) -> Tool
     raw = dict(result.out)
     error = None if result.error is None else _line(redactor.redact_text(result.error))
     ended = result.processes_ended
-    if "parts" not in raw:
-        return ToolResult(result.status, error=error, processes_ended=ended)
-    texts = [each["text"] for each in raw["parts"] if isinstance(each.get("text"), str)]
+    if not isinstance(raw.get("parts"), list):
+        status = "unknown" if result.status == "succeeded" else result.status
+        return ToolResult(status, error=error or "it answered nothing that makes sense", processes_ended=ended)
+    parts = [each for each in raw["parts"] if isinstance(each, dict)]
+    texts = [each["text"] for each in parts if isinstance(each.get("text"), str)]
     whole = redactor.redact_text(readable_text("\n".join(texts).encode("utf-8", "replace")))
     text, cut = shortened(whole, TEXT_JSON_BYTES)
-    was_cut = any(each.get("cut") for each in raw["parts"]) or bool(raw.get("left_out"))
-    produced = _files(raw["parts"], scratch)
+    was_cut = any(each.get("cut") for each in parts) or bool(raw.get("left_out"))
+    produced = _files(parts, scratch)
     if cut:
         path = scratch / "answer.txt"
         path.write_text(whole, encoding="utf-8", errors="replace")
@@ -57,16 +59,20 @@ def shown(result: ToolResult, scratch: Path, secrets: Mapping[str, str]) -> Tool
     return ToolResult(result.status, out, kept, error, processes_ended=ended)
 
 
-def _files(parts: list[Mapping[str, Any]], scratch: Path) -> list[Produced]:
+def _files(parts: Sequence[Mapping[str, Any]], scratch: Path) -> list[Produced]:
     found: list[Produced] = []
     for part in parts:
         if not isinstance(part.get("data"), str) or len(found) == MOST_FILES:
+            continue
+        try:
+            data = base64.b64decode(part["data"], validate=True)
+        except ValueError:
             continue
         kind = str(part.get("media_type", "")).lower()
         kind = kind if _MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
         name = f"answer-{len(found) + 1}{mimetypes.guess_extension(kind) or '.bin'}"
         path = scratch / name
-        path.write_bytes(base64.b64decode(part["data"]))
+        path.write_bytes(data)
         found.append(Produced(name, path, kind))
     return found
 

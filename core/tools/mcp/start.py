@@ -140,10 +140,12 @@ def read_answer(result: ProcessResult) -> ToolResult:
     answer = _document(lines[-1]) if lines and result.ended == "exited" else None
     ended = result.processes_ended
     if answer is not None:
-        status, error = answer["status"], answer.get("error")
+        # Whoever shares the sandbox with the client may have written this.
+        out = answer.get("out") if isinstance(answer.get("out"), dict) else {}
+        status, error = answer["status"], None if answer.get("error") is None else str(answer["error"])
         if status != "succeeded" and not sent and (said := last_words(result.stderr)):
             error = f"{error} (its last words: {said})"
-        return ToolResult(status, answer.get("out") or {}, error=error, processes_ended=ended)
+        return ToolResult(status, out or {}, error=error, processes_ended=ended)
     why = {"killed": "it was stopped", "not-started": result.detail}.get(result.ended)
     why = why or result.limit or "it ended without saying how"
     return ToolResult("unknown" if sent else "failed-safe", error=why, processes_ended=ended)
