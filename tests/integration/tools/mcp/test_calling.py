@@ -20,7 +20,7 @@ from core.tools.mcp.tool import McpTool
 from core.tools.registry import Registry
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
 
-SOON_S = 8.0
+SOON_S = 15.0
 """Enough for a server to start on a busy machine, and little enough to wait for one that says nothing."""
 
 
