@@ -47,8 +47,8 @@ _ROOM_FOR_TEXT = 100
 _END_S = 1.0
 _SAID_CHARACTERS = 500
 
-_NOT_DONE = (types.PARSE_ERROR, types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS)
-"""Errors by which a server says that it did not even begin."""
+_REFUSED = (types.PARSE_ERROR, types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS)
+"""Errors by which a server says that it will not do it; as final as a tool that answers with an error."""
 
 Answer = dict[str, Any]
 
@@ -150,7 +150,7 @@ class Talk:
         return {"status": "failed" if result.is_error else "succeeded", "out": out}
 
     def _failed(self, error: BaseException) -> Answer:
-        if isinstance(error, MCPError) and self._sent and error.error.code in _NOT_DONE:
+        if isinstance(error, MCPError) and self._sent and error.error.code in _REFUSED:
             return {"status": "failed", "error": f"the server refused it: {error.error.message[:_SAID_CHARACTERS]}"}
         return self._broken(self._trouble[0] if self._trouble else _words(error))
 

@@ -10,6 +10,7 @@ import pytest
 from core.config.accepted import accepted_path, read_accepted
 from tests.docs.fences import Fence, fences
 from tests.integration.cli.conftest import ROOT, CommandLine
+from tests.integration.cli.test_shapes import agree
 from tests.integration.tools.mcp.conftest import SERVER
 
 CONFIG = """\
@@ -117,3 +118,26 @@ def test_without_servers_there_is_nothing_to_list(banksman: CommandLine, tmp_pat
 
     assert "No MCP servers" in banksman("mcp", "list", code=0, BANKSMAN_CONFIG=str(path)).out
     assert [] == json.loads(banksman("mcp", "list", "--json", code=0, BANKSMAN_CONFIG=str(path)).out)["tools"]
+
+
+def test_the_shapes_of_the_answers_are_those_of_the_page(banksman: CommandLine, config: Path, program: Path) -> None:
+    config.write_text(config.read_text().replace("tools:", "    dead: {command: [none], network: host}\ntools:"))
+    listed = banksman("mcp", "list", "--json", code=1).json
+    differing = banksman("mcp", "diff", "--json", code=1).json
+    accepted = banksman("mcp", "accept", "notes", "--yes", "--json", code=0).json
+    program.write_text(program.read_text().replace("Say it again", "Say it to me"))
+
+    agree("mcp list", listed, whole=("errors",))
+    agree("mcp diff", differing, whole=("errors", "differences[].now", "differences[].accepted"))
+    agree("mcp accept", accepted)
+
+
+def test_checking_a_configuration_names_what_has_not_been_accepted(banksman: CommandLine, config: Path) -> None:
+    before = banksman("policy", "check", str(config), "--json", code=0).json["warnings"]
+    banksman("mcp", "accept", "notes", "--yes", code=0)
+    after = banksman("policy", "check", str(config), "--json", code=0).json["warnings"]
+
+    said = " ".join(before)
+    assert "No tool of the MCP server `notes` has been accepted." in said
+    assert "`mcp.notes.do` has not been accepted. `banksman mcp accept notes`" in said
+    assert "accepted" not in " ".join(after)

@@ -104,6 +104,26 @@ def test_the_tools_of_a_server_are_those_that_were_accepted(tmp_path: Path) -> N
     assert (None, "opaque") == (config.tool("mcp.time.convert").tier, config.tool("mcp.time.convert").recovery)
 
 
+def test_what_a_tool_says_of_itself_makes_nothing_easier(tmp_path: Path) -> None:
+    hints = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True}
+    config = written(tmp_path, time={"convert": {**TIME, "name": "convert", "annotations": hints}})
+
+    [tool] = [each for each in all_tools(config) if isinstance(each, McpTool)]
+
+    assert isinstance(tool, GatedMcpTool)
+    assert (None, "opaque") == (config.tool(tool.name).tier, config.tool(tool.name).recovery)
+
+
+def test_two_servers_with_a_tool_of_one_name_have_two_tools(tmp_path: Path) -> None:
+    servers = "mcp: {servers: {time: {command: [a]}, other: {command: [b]}}}"
+    config = written(tmp_path, servers, time={"get_current_time": TIME}, other={"get_current_time": TIME})
+    registry = Registry(all_tools(config))
+
+    one, other = (definition_digest(registry.get(f"mcp.{name}.get_current_time")) for name in ("time", "other"))
+
+    assert one != other
+
+
 def test_what_was_accepted_of_a_server_that_is_gone_is_no_tool(tmp_path: Path) -> None:
     config = written(tmp_path, "mcp: {servers: {other: {command: [x]}}}", time={"get_current_time": TIME})
 

@@ -69,6 +69,9 @@ def call(ident, args):
         time.sleep(600)
     if BEHAVIOUR == "garbage":
         sys.stdout.write("this is no JSON\n" + "[" * 5000 + "\n")
+    if BEHAVIOUR == "storm":
+        for _ in range(20_000):
+            say(method="notifications/tools/list_changed")
     if BEHAVIOUR == "error":
         return say(id=ident, result={**text("there is no such thing"), "isError": True})
     if BEHAVIOUR == "refuses":

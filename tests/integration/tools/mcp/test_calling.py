@@ -168,6 +168,12 @@ async def test_lines_that_are_no_message_are_passed_over(
     assert ("a", "b") == (garbage.out.get("text"), flood.out.get("text"))
 
 
+async def test_a_storm_of_notices_passes(accepted: McpTool, behaving: Behaving, calling: Calling) -> None:
+    result = await calling(turned(accepted, behaving("storm")), text="a")
+
+    assert ("succeeded", "a") == (result.status, result.out.get("text")), result
+
+
 async def test_what_a_server_asks_for_is_refused_and_logged(
     accepted: McpTool, behaving: Behaving, calling: Calling, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -159,6 +159,33 @@ async def test_a_redirect_to_another_place_is_not_followed(start: Start, calling
     assert [] == reached(target)
 
 
+async def test_a_server_at_an_address_that_asks_people_is_refused(
+    start: Start, accepting: Accepting, calling: Calling
+) -> None:
+    tool = await accepting(start(), "nosy")
+
+    result = await calling(tool, text="a")
+
+    assert "failed" == result.status, result
+    assert "got" not in str(result.error)
+
+
+async def test_a_changed_program_outside_of_the_sandbox_is_not_called(
+    behaving: Behaving, accepting: Accepting, calling: Calling, tmp_path: Path
+) -> None:
+    called = tmp_path / "called.txt"
+    word = behaving(network="host", env={"CALLED": str(called)})
+    tool = await accepting(word)
+    program = Path(word.command[1])
+    program.write_text(program.read_text().replace("Say it again", "Say it to me"))
+
+    result = await calling(tool, text="a")
+
+    assert "failed" == result.status, result
+    assert "has changed since it was accepted (description)" in str(result.error)
+    assert not called.exists()
+
+
 async def test_an_answer_without_end_is_cut_off(
     start: Start, accepting: Accepting, calling: Calling, log: Path
 ) -> None:
