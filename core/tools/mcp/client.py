@@ -42,6 +42,7 @@ MAX_LIST_BYTES = 2 << 20
 MAX_DEFINITION_BYTES = 100_000
 MAX_TOOLS = 500
 _MAX_PAGES = 50
+_MOST_REFUSED = 20
 _ROOM_FOR_TEXT = 100
 
 _END_S = 1.0
@@ -84,7 +85,9 @@ class Talk:
         self._ready: asyncio.Future[Answer] = self._loop.create_future()
         self._go = asyncio.Event()
         self._sent = False
-        self._refused: list[str] = []
+        self._answer: Answer | None = None
+        """What the server answered: kept, however taking leave of it goes."""
+        self._refused: set[str] = set()
         self._trouble: list[str] = []
         """Why the connection to a server of this machine broke, if it was not the server that closed it."""
         self._task: asyncio.Task[Answer] | None = None
@@ -108,8 +111,9 @@ class Talk:
             answer = self._broken("it did not answer in time")
         except Exception as error:
             answer = self._failed(_innermost(error))
+        answer = self._answer or answer
         if self._refused:
-            answer.setdefault("out", {})["refused"] = sorted(set(self._refused))
+            answer.setdefault("out", {})["refused"] = sorted(self._refused)
         if not self._ready.done():
             self._ready.set_result(answer)
         return answer
@@ -134,14 +138,14 @@ class Talk:
             result = await client.session.call_tool(
                 name, args, read_timeout_seconds=left_s + 60, allow_input_required=True
             )
-            # The server is ended inside of this block, so what it answered is taken along first.
-            return self._answered(result)
+            self._answer = self._answered(result)
+            return self._answer
 
     def _answered(self, result: types.CallToolResult | types.InputRequiredResult) -> Answer:
         if isinstance(result, types.InputRequiredResult):
-            asked = [each.method for each in (result.input_requests or {}).values()]
-            self._refused += asked
-            return {"status": "failed", "error": f"it asked for {', '.join(sorted(set(asked))) or 'more'}, in vain"}
+            asked = {each.method for each in (result.input_requests or {}).values()}
+            self._refused |= asked
+            return {"status": "failed", "error": f"it asked for {', '.join(sorted(asked)) or 'more'}, in vain"}
         parts, left_out = _parts(result)
         out: Answer = {"parts": parts, "left_out": left_out}
         structured = result.structured_content
@@ -169,8 +173,9 @@ class Talk:
             yield _Overheard(read, self._overheard), write
 
     def _overheard(self, message: Any) -> None:
-        if isinstance(message, SessionMessage) and isinstance(message.message, types.JSONRPCRequest):
-            self._refused.append(message.message.method)
+        asks = isinstance(message, SessionMessage) and isinstance(message.message, types.JSONRPCRequest)
+        if asks and len(self._refused) < _MOST_REFUSED:
+            self._refused.add(message.message.method[:_SAID_CHARACTERS])
 
 
 class _Overheard:

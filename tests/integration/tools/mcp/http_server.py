@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
@@ -35,6 +36,13 @@ async def nosy(context: Context, text: str) -> str:
     """Ask for more than it is given"""
     answer = await context.elicit("your password?", Password)
     return f"got {answer.action}"
+
+
+@server.tool()
+async def needy(text: str) -> InputRequiredResult:
+    """Answer with a question"""
+    params = ElicitRequestFormParams(message="your password?", requested_schema={"type": "object", "properties": {}})
+    return InputRequiredResult(input_requests={"first": ElicitRequest(params=params)}, request_state="x")
 
 
 class Watched:
