@@ -15,6 +15,7 @@ from core.actions.policy import Approvers, Policy, Proposal, Rule, effective, pa
 from core.config.load import Config
 from core.config.models import ToolWord
 from core.config.people import doubtful_people
+from core.config.servers import PREFIX
 from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.definition import Playbook
@@ -131,8 +132,14 @@ def _unclassified(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str
 def doubtful_tools(config: Config) -> Iterator[str]:
     """Words on tools that nobody has, and probes that would be kept from asking."""
     names = call_names(config)
+    for server in config.servers:
+        if not any(name.startswith(f"{PREFIX}{server}.") for name in names):
+            yield f"No tool of the MCP server `{server}` has been accepted. `banksman mcp accept {server}` shows them."
     for name, word in config.tools.items():
-        if name not in names:
+        if name not in names and name.startswith(PREFIX):
+            server = name.split(".")[1]
+            yield f"`{name}` has not been accepted. `banksman mcp accept {server}` shows what its server offers."
+        elif name not in names:
             guess = did_you_mean(name, names, noun="There are")
             yield f"`{name}` is no tool. {guess} For a tool of your own say which one it is: `uses: http`."
         if word.probe is not None and word.probe.url is not None and (why := _unreachable(word, word.probe.url)):

@@ -26,9 +26,11 @@ app = typer.Typer(
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 approval = typer.Typer(help="One exact action that people decide on.", no_args_is_help=True)
 policy = typer.Typer(help="The operator's rules.", no_args_is_help=True)
+mcp = typer.Typer(help="Tools of MCP servers.", no_args_is_help=True)
 app.add_typer(approval, name="approval")
 app.add_typer(policy, name="policy")
 app.add_typer(db, name="db")
+app.add_typer(mcp, name="mcp")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator's file; default banksman.yml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
@@ -38,6 +40,7 @@ Scope = Annotated[
     str, typer.Argument(help="run:ID, agent:NAME, tool:NAME, channel:ID or channel:#name, team:ID, or everything.")
 ]
 Approval = Annotated[str, typer.Argument(help="An approval's id, or its last characters.")]
+McpServer = Annotated[str | None, typer.Argument(metavar="SERVER", help="One server; default: all of them.")]
 Seen = Annotated[str | None, typer.Option("--seen", help="Digest of the text you have read; any other is refused.")]
 
 
@@ -376,6 +379,35 @@ def _policy_explain(
 
     inline = policies.Inline(tool, arg or (), agent, environment)
     run_command(policies.explain(settings(config), action, inline, as_json=json))
+
+
+@mcp.command("list")
+def _mcp_list(server: McpServer = None, json: AsJson = False, config: ConfigFile = None) -> None:
+    """Say what MCP servers offer, and whether it is what was accepted."""
+    from bot.cli import servers
+
+    run_command(servers.listing(settings(config), server, as_json=json))
+
+
+@mcp.command("diff")
+def _mcp_diff(server: McpServer = None, json: AsJson = False, config: ConfigFile = None) -> None:
+    """Show how what MCP servers offer differs from what was accepted."""
+    from bot.cli import servers
+
+    run_command(servers.difference(settings(config), server, as_json=json))
+
+
+@mcp.command("accept")
+def _mcp_accept(
+    tool: Annotated[str, typer.Argument(metavar="SERVER[/TOOL]", help="A server, or one tool of it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show what a server says of its tools now, and accept it."""
+    from bot.cli import servers
+
+    run_command(servers.accept(settings(config), tool, yes=yes, as_json=json))
 
 
 @db.command("upgrade")

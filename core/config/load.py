@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from core.config.accepted import Accepted, accepted_path, pin_of, read_accepted
 from core.config.builtin import UNDO
 from core.config.checks import policy_problems
 from core.config.document import Document, canonical_json, parse_document, read_document
@@ -30,6 +31,7 @@ from core.config.models import (
 from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
+from core.config.servers import ServerWord, server_problems
 from core.nearest import did_you_mean
 
 _UNLISTED = ToolWord()
@@ -70,8 +72,12 @@ class Config:
     """Where each secret is; a relative `file` is relative to the directory of `path`. See `redaction.py`."""
     playbooks: Mapping[str, PlaybookSource]
     """By name, in the order of the file."""
+    servers: Mapping[str, ServerWord]
+    """MCP servers by name."""
+    accepted: Accepted
+    """What was accepted of them; of servers that are gone too."""
     files: tuple[Path, ...] = ()
-    """Every file it was read from."""
+    """Every file it was read from, or would be if it were there."""
 
     def tool(self, name: str) -> ToolWord:
         """The operator's word on a tool; one that is not listed has no tier and is `opaque`.
@@ -130,9 +136,9 @@ def parse_config(data: bytes, *, path: Path) -> Config:
 def config_files(path: Path) -> tuple[Path, ...]:
     """The file at `path` and the playbook files it names, whether or not they can be used or are there."""
     try:
-        return (path, *_named_files(path, read_document(path)))
+        return (path, accepted_path(path), *_named_files(path, read_document(path)))
     except ConfigProblems:
-        return (path,)
+        return (path, accepted_path(path))
 
 
 def _config(path: Path, document: Document) -> Config:
@@ -147,9 +153,19 @@ def _config(path: Path, document: Document) -> Config:
         problems += _unknown_agents(document, content, playbooks)
         problems += policy_problems(document, content)
         problems += own_tool_problems(document, content)
+        problems += server_problems(document, content.mcp, content.tools, content.secrets)
+    accepted: Accepted = {}
+    try:
+        accepted = read_accepted(path)
+    except ConfigProblems as error:
+        problems += error.problems
     if problems or content is None:
         raise ConfigProblems(problems)
     plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}
+    if accepted:
+        plain["accepted"] = {
+            server: {own_name: pin_of(each) for own_name, each in tools.items()} for server, tools in accepted.items()
+        }
     return Config(
         path=path,
         digest=_sha256(canonical_json(plain)),
@@ -162,7 +178,9 @@ def _config(path: Path, document: Document) -> Config:
         limits=content.limits,
         secrets=MappingProxyType(content.secrets),
         playbooks=MappingProxyType(playbooks),
-        files=(path, *_named_files(path, document)),
+        servers=MappingProxyType(content.mcp.servers),
+        accepted=accepted,
+        files=(path, accepted_path(path), *_named_files(path, document)),
     )
 
 

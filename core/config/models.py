@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
 from core.config.problems import excerpt
 from core.config.rules import PolicySection
+from core.config.servers import McpSection
 
 EffectTier = Literal["read", "workspace", "compensable", "irreversible"]
 RecoveryClass = Literal["pure", "idempotent", "reconcilable", "opaque"]
@@ -300,6 +301,8 @@ class ConfigFile(Model):
     """What holds in a channel, by `"#name"` (quoted) or id. An id wins, because names can be given away."""
     tools: dict[ToolName, ToolWord] = Field(default_factory=dict)
     """Your word on each tool. A tool that is not listed has no tier and is `opaque`."""
+    mcp: McpSection = Field(default_factory=McpSection)
+    """Servers whose tools runs may use; see [tools over MCP](../guides/mcp.md)."""
     sandbox: Sandbox = Field(default_factory=Sandbox)
     """How programs are confined."""
     limits: Limits = Field(default_factory=Limits)

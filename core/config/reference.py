@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from core.config import models, rules
+from core.config import models, rules, servers
 from core.config.fields import Bounds, Kind
 from core.config.quantities import duration_text, size_text
 from core.config.settings import VARIABLES
@@ -29,6 +29,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("tools.<tool>", models.ToolWord),
     ("tools.<tool>.credentials[]", models.CredentialWord),
     ("tools.<tool>.probe", models.ProbeWord),
+    ("mcp", servers.McpSection),
+    ("mcp.servers.<name>", servers.ServerWord),
+    ("mcp.servers.<name>.login", servers.ServerLogin),
     ("sandbox", models.Sandbox),
     ("limits", models.Limits),
     ("secrets.<NAME>", models.SecretReference),

@@ -184,6 +184,16 @@ class Tool(Protocol):
 
 
 @runtime_checkable
+class Foreign(Protocol):
+    """A tool whose definition somebody else wrote, and the operator accepted."""
+
+    @property
+    def pin(self) -> str:
+        """Digest of all that was accepted of it, and of where it runs."""
+        ...
+
+
+@runtime_checkable
 class Undoing(Protocol):
     """A tool whose effect another tool of its own takes back; that one is asked about and recorded like any."""
 

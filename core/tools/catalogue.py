@@ -15,6 +15,7 @@ from core.tools.git.push import GitPush
 from core.tools.git.read import GitRead
 from core.tools.http import Http
 from core.tools.http_probe import ProbedHttp
+from core.tools.mcp.tool import mcp_names, mcp_tools
 from core.tools.repository import RepoCheckup, RepoTests
 from core.tools.shell import Shell
 from core.tools.table_report import TableReport
@@ -40,12 +41,12 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
 
 
 def all_tools(config: Config) -> list[Tool]:
-    """The tools of an installation: those that come with Banksman, the operator's own names for them, and beside each
-    that has one what takes its effect back.
+    """The tools of an installation: those that come with Banksman, the operator's own names for them, beside each
+    that has one what takes its effect back, and those of MCP servers that were accepted.
     """
     found = _named(standard_tools(config.limits.artifact_bytes), config.uses)
     found += [tool.undo for tool in found if isinstance(tool, Undoing)]
-    return [_with_probe(tool, config.tool(tool.name)) for tool in found]
+    return [*(_with_probe(tool, config.tool(tool.name)) for tool in found), *mcp_tools(config)]
 
 
 def undoings(uses: Mapping[str, str]) -> Mapping[str, Undoing]:
@@ -81,8 +82,9 @@ def _with_probe(tool: Tool, word: ToolWord) -> Tool:
 
 
 def tool_names(config: Config | None = None) -> list[str]:
-    """The names playbooks may use: of the tools that come with Banksman, and the operator's own."""
-    return [*(tool.name for tool in standard_tools(1)), *(config.uses if config is not None else ())]
+    """The names playbooks may use: of the tools that come with Banksman, the operator's own, and those of servers."""
+    names = [tool.name for tool in standard_tools(1)]
+    return names if config is None else [*names, *config.uses, *mcp_names(config)]
 
 
 def call_names(config: Config) -> list[str]:

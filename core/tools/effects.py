@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EFFECTS: Mapping[str, str] = {
     "http": "core.tools.http_send:perform",
     "http_look": "core.tools.http_send:look",
+    "mcp": "core.tools.mcp.outside:perform",
+    "mcp_look": "core.tools.mcp.outside:look",
     "git_mirror": "core.tools.git.fetching:mirror",
     "git_look": "core.tools.git.fetching:look",
     "git_review": "core.tools.git.reviewing:review",
@@ -35,10 +37,11 @@ EFFECTS: Mapping[str, str] = {
 }
 """Every effect, and the function that performs it: `(args, secrets, idempotency_key, timeout_s) -> answer`."""
 
-LOOKS = frozenset({"http_look", "git_look"})
+LOOKS = frozenset({"http_look", "git_look", "mcp_look"})
 """Effects that change nothing, whatever they are given: all that may still be done for a run that was stopped."""
 
 READY: Mapping[str, str] = {
+    "mcp": "core.tools.mcp.outside:ready",
     "git_push": "core.tools.git.sending:ready_to_push",
     "git_push_undo": "core.tools.git.sending:ready_to_delete",
 }

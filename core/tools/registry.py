@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from core.actions.envelope import NotCanonical, canonical, digest
 from core.errors import ConfigError, TerminalError
-from core.tools.base import Tool
+from core.tools.base import Foreign, Tool
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){0,2}")
 _MOST_COMPLAINTS = 5
@@ -67,7 +67,7 @@ class Registry:
             raise ConfigError(f"Two tools are called `{tool.name}`; give one of them another name.")
         if not tool.description or len(tool.description) > 500:
             raise ConfigError(f"The tool `{tool.name}` needs a description of one sentence.")
-        if loose := _loose_models(tool.arguments):
+        if not isinstance(tool, Foreign) and (loose := _loose_models(tool.arguments)):
             raise ConfigError(
                 f"The arguments of the tool `{tool.name}` accept undeclared or converted values in {', '.join(loose)}; "
                 "derive them from `core.tools.registry.Arguments`."
@@ -116,8 +116,11 @@ def definition(tool: Tool) -> dict[str, Any]:
 
 def definition_digest(tool: Tool) -> str:
     """Return the digest of a tool's definition; an action approved under another one does not run."""
+    said = definition(tool)
+    if isinstance(tool, Foreign):
+        said["schema"] = tool.pin  # the schema of somebody else's has more forms than one
     try:
-        return digest(canonical(definition(tool)))
+        return digest(canonical(said))
     except NotCanonical as error:
         raise ConfigError(f"The definition of the tool `{tool.name}` has no canonical form: {error}.") from error
 

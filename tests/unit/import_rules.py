@@ -56,7 +56,8 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "slack_bolt": ("bot",),
     "arq": ("core.queue", "worker"),
     "pydantic_ai": ("core.planners.model",),
-    "mcp": ("core.tools.mcp",),
+    "mcp": ("core.tools.mcp.client",),
+    "mcp_types": ("core.tools.mcp.client",),
     "sqlalchemy": ("core.store",),
     "alembic": ("core.store",),
     "sqlite3": ("core.store", "bot.playground"),  # the playground is a program of its own with a file of its own

@@ -1,0 +1,172 @@
+"""Where an MCP server is started, with what, and how its answer comes back.
+
+A program without a network runs in the sandbox with the client that speaks to it: all it can change is the run's
+workspace. A server that reaches further is spoken to by the child that acts outside, which looks a last time before it
+calls. Either way it lives for one call, labelled, and ends with it.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.config.servers import ServerWord
+from core.errors import TerminalError
+from core.execution.base import CallLabel, Environment, Limits, ProcessResult, ProcessSpec
+from core.secrets import MissingSecret, SecretRef, SecretSource
+from core.tools.base import ToolContext, ToolResult
+from core.tools.effects import run_effect
+from core.tools.program import discard_files, readable_text, run_program
+
+CLIENT = Path(__file__).with_name("client.py")
+SENT = "sent\n"
+
+_ANSWER_BYTES = 8 << 20
+_LIMITS = Limits(keep_output_bytes=_ANSWER_BYTES, max_output_bytes=_ANSWER_BYTES)
+_SPARE_S = 2.5
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_SAID_CHARACTERS = 300
+
+
+async def asked(
+    word: ServerWord, request: Mapping[str, Any], context: ToolContext, secrets: Mapping[str, str]
+) -> ToolResult:
+    """Ask a server one thing: `tool`, `pin` and `args` of a call, or nothing for the list of its tools.
+
+    Returns:
+        How it ended, with what the client answered (`client.Talk`) as `out`.
+    """
+    whole = {"server": server_of(word, context.tool_environment), **request}
+    if word.outside:
+        return await run_effect(context, "mcp" if "tool" in request else "mcp_look", whole, secrets=secrets)
+    program = await asyncio.to_thread(_copied, context)
+    stdin = client_input(whole, secrets, context.timeout_s)
+    result = await run_program(
+        context, ("python", "-I", str(program)), stdin=stdin, readable=(program,), limits=_LIMITS
+    )
+    if isinstance(result, ToolResult):
+        return result
+    discard_files(result)
+    return read_answer(result)
+
+
+async def listed(
+    word: ServerWord,
+    label: CallLabel,
+    *,
+    sandbox: Environment,
+    outside: Environment,
+    tool_environment: Path,
+    directory: Path,
+    secrets: Mapping[str, str],
+) -> ToolResult:
+    """Ask a server for its tools on behalf of no run.
+
+    Args:
+        directory: An empty one, which serves as the workspace.
+    """
+    stdin = client_input({"server": server_of(word, tool_environment)}, secrets, word.start_ms / 1000)
+    program = directory / "mcp_client.py"
+    program.write_bytes(CLIENT.read_bytes())
+    spec = ProcessSpec(
+        argv=(sys.executable if word.outside else "python", "-I", str(program) if word.outside else program.name),
+        workspace=directory,
+        label=label,
+        stdin=stdin,
+        limits=replace(_LIMITS, wall_s=word.start_ms / 1000, processes=256, memory_bytes=2 << 30),
+    )
+    result = await (outside if word.outside else sandbox).run(spec)
+    discard_files(result)
+    return read_answer(result)
+
+
+def server_of(word: ServerWord, tool_environment: Path) -> dict[str, Any]:
+    """A server as the client is told about it."""
+    if word.url is not None:
+        scheme = "" if word.login is None else word.login.scheme
+        return {"url": word.url, "scheme": scheme, "ca": os.environ.get("SSL_CERT_FILE")}
+    path = {"PATH": f"{tool_environment / 'bin'}:{_SYSTEM_PATH}"} if word.outside else {}
+    return {"argv": list(word.command), "env": {**path, **word.env}}
+
+
+def client_input(request: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: float) -> bytes:
+    """What the client reads; its own time ends a little before the call's, so that it can say so."""
+    ends_s = time.monotonic() + max(timeout_s / 2, timeout_s - _SPARE_S)
+    return json.dumps({**request, "secrets": dict(secrets), "ends_s": ends_s}).encode()
+
+
+def secrets_of(word: ServerWord, source: SecretSource, refs: Mapping[str, SecretRef]) -> dict[str, str]:
+    """The secrets of a server by variable or header; blocks.
+
+    Raises:
+        MissingSecret: One is not there.
+        TerminalError: One cannot be passed on.
+    """
+    found = {}
+    for variable, secret in named_secrets(word).items():
+        where = refs.get(secret)
+        if where is None:
+            raise MissingSecret(f"There is no secret `{secret}`; the operator adds it to `secrets`.")
+        value = source.resolve(where).get_secret_value()
+        if "\0" in value or (word.login is not None and not (value.isascii() and value.isprintable())):
+            raise TerminalError(f"The secret `{secret}` holds a character that cannot be passed on.")
+        found[variable] = value
+    return found
+
+
+def named_secrets(word: ServerWord) -> Mapping[str, str]:
+    """Which secret each variable or header of a server holds."""
+    return word.secrets if word.login is None else {word.login.header: word.login.secret}
+
+
+def place_of(word: ServerWord) -> str | None:
+    """`host:port` of a server at an address."""
+    if word.url is None:
+        return None
+    parts = urlsplit(word.url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def read_answer(result: ProcessResult) -> ToolResult:
+    """What the client said on its output, or how it ended without a word."""
+    lines = result.stdout.decode(errors="replace").splitlines()
+    sent = SENT.strip() in lines[:1]
+    answer = _document(lines[-1]) if lines and result.ended == "exited" else None
+    ended = result.processes_ended
+    if answer is not None:
+        # Whoever shares the sandbox with the client may have written this.
+        out = answer.get("out") if isinstance(answer.get("out"), dict) else {}
+        status, error = answer["status"], None if answer.get("error") is None else str(answer["error"])
+        if status != "succeeded" and not sent and (said := last_words(result.stderr)):
+            error = f"{error} (its last words: {said})"
+        return ToolResult(status, out or {}, error=error, processes_ended=ended)
+    why = {"killed": "it was stopped", "not-started": result.detail}.get(result.ended)
+    why = why or result.limit or "it ended without saying how"
+    return ToolResult("unknown" if sent else "failed-safe", error=why, processes_ended=ended)
+
+
+def last_words(stderr: bytes) -> str:
+    """The last line a server left on its error output."""
+    lines = [line.strip() for line in readable_text(stderr[-20_000:]).splitlines() if line.strip()]
+    return lines[-1][:_SAID_CHARACTERS] if lines else ""
+
+
+def _document(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = ("succeeded", "failed", "failed-safe", "unknown")
+    return found if isinstance(found, dict) and found.get("status") in known else None
+
+
+def _copied(context: ToolContext) -> Path:
+    program = context.scratch / "mcp_client.py"
+    program.write_bytes(CLIENT.read_bytes())
+    return program

@@ -1,0 +1,78 @@
+"""Servers that behave as told, and calls of their tools as the engine makes them."""
+
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config.accepted import AcceptedTool
+from core.config.servers import ServerWord
+from core.tools.base import ToolContext, ToolResult
+from core.tools.mcp.start import asked
+from core.tools.mcp.tool import McpTool
+from core.tools.registry import Registry
+from tests.integration.tools.conftest import context as context
+from tests.integration.tools.conftest import environment as environment
+from tests.integration.tools.conftest import workspace as workspace
+from tests.integration.tools.http.conftest import run_row as run_row
+
+SERVER = Path(__file__).with_name("server.py")
+
+Behaving = Callable[..., ServerWord]
+Accepting = Callable[..., Awaitable[McpTool]]
+Calling = Callable[..., Awaitable[ToolResult]]
+
+
+@pytest.fixture
+def behaving(workspace: Path) -> Behaving:
+    """A server in the sandbox with one behaviour; any further setting is the config's."""
+    shutil.copy(SERVER, workspace / "server.py")
+
+    def make(behaviour: str = "normal", **settings: Any) -> ServerWord:
+        program = workspace / "server.py" if settings.get("network") == "host" else "server.py"
+        return ServerWord.model_validate({"command": ["python", str(program), behaviour], **settings})
+
+    return make
+
+
+@pytest.fixture
+def fresh(context: ToolContext) -> Callable[[], ToolContext]:
+    """The context of another attempt."""
+    numbers = iter(range(1000))
+    return lambda: replace(context, scratch_path=context.scratch_path.with_name(f"scratch-{next(numbers)}"))
+
+
+@pytest.fixture
+def accepting(fresh: Callable[[], ToolContext]) -> Accepting:
+    """A tool of a server as it is offered now, accepted."""
+
+    async def accept(word: ServerWord, name: str = "do", kind: type[McpTool] = McpTool) -> McpTool:
+        found = await asked(word, {}, fresh(), {})
+        assert found.status == "succeeded", found
+        definition = next(each for each in found.out["tools"] if each["name"] == name)
+        return kind(AcceptedTool("test", name, definition), word)
+
+    return accept
+
+
+@pytest.fixture
+def calling(fresh: Callable[[], ToolContext]) -> Calling:
+    """Validate the arguments as the engine does, then call the tool once."""
+
+    async def call(tool: McpTool, *, timeout_s: float = 60, **args: Any) -> ToolResult:
+        context = replace(fresh(), timeout_s=timeout_s)
+        return await tool.perform(Registry([tool]).validate(tool.name, args), context)
+
+    return call
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
