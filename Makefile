@@ -29,7 +29,7 @@ $(shell rm -rf $(VENV) $(TOOLS))
 endif
 endif
 
-.PHONY: help up test check bench chaos lock clean
+.PHONY: help up test check bench chaos cloud lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -49,8 +49,11 @@ bench: $(VENV)/.dev $(TOOLS)/.stamp  ## measure; one JSON document as the last l
 chaos: $(VENV)/.dev $(TOOLS)/.stamp  ## everything under fire, and judged (TRIALS=10000 for the long form, SEED=… to repeat)
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
+cloud: $(VENV)/.run requirements-cloud.txt  ## add what models of Google and Bedrock need
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-cloud.txt
+
 lock: $(VENV)/.uv  ## compile every requirements*.in to its hashed .txt (after editing one; UPGRADE=1 takes newer releases)
-	@for name in uv "" dev tools; do \
+	@for name in uv "" cloud dev tools; do \
 	  file=requirements$${name:+-$$name}; echo "$$file.txt"; \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-annotate $(if $(UPGRADE),--upgrade) $$file.in -o $$file.txt || exit 1; \

@@ -29,6 +29,7 @@ from core.runs.approval_views import AskView
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide, take_back
+from core.runs.commands.fund import fund
 from core.runs.commands.request import Limits
 from core.runs.commands.resolve import resolve
 from core.runs.commands.rollback import Asked, roll_back
@@ -106,6 +107,27 @@ async def again(office: Office, row: InboxRow) -> Message:
     return await _by_person(
         office, row, Target(run_id=run_id), lambda who, now: partial(ask_again, run_id=run_id, by=who, now_ms=now)
     )
+
+
+async def fund_run(office: Office, row: InboxRow) -> Message:
+    """Let a run spend as much again as it may."""
+    run_id, _, seen = str(row.body["value"]).partition(":")
+    approvers = office.desk.policy.approvers
+    if not seen.isdecimal():
+        return stale()
+
+    def command(who: Principal, now_ms: int) -> Decide:
+        return partial(
+            fund,
+            run_id=run_id,
+            by=who,
+            approvers=approvers,
+            add_micro_usd=None,
+            seen_micro_usd=int(seen),
+            now_ms=now_ms,
+        )
+
+    return await _by_person(office, row, Target(run_id=run_id), command)
 
 
 async def settle(office: Office, row: InboxRow) -> Message:

@@ -22,7 +22,8 @@ from core.planners.binding import Attachment, Bound, MissingInputs, bind_inputs
 from core.planners.definition import Playbook
 from core.principals import Principal
 from core.record.changes import Insert, Landed
-from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
+from core.runs.accepting import limits_of
+from core.runs.commands.request import Pinned, Request, Surface, accept
 from core.runs.draft import delivery
 from core.store import inbox, runs
 
@@ -170,13 +171,13 @@ def _request(desk: Desk, asked: Asked, who: Principal, chosen: Chosen, bound: Bo
         tenant=desk.tenant,
         source_key=asked.source_key,
         agent=chosen.agent,
-        document=Pinned("playbook", source.text),
+        document=Pinned(source.kind, source.text),
         policy=Pinned("policy", desk.config.policy_text),
         text=chosen.rest,
         inputs={name: _slack_file(value, asked) for name, value in bound.inputs.items()},
         requester=who,
         surface=Surface(asked.team, asked.channel, asked.root_ts, asked.ts),
-        limits=Limits(desk.config.limits.steps, desk.config.limits.run_time_ms),
+        limits=limits_of(desk.config, source),
     )
 
 

@@ -48,6 +48,7 @@ class ActionId(StrEnum):
     APPROVAL_AGAIN = "approval_ask_again"
     APPROVAL_TAKE_BACK = "approval_take_back"
     QUESTION_ANSWER = "question_answer_open"
+    RUN_FUND = "run_fund"
     CALL_RAN = "call_ran"
     CALL_NOT_RUN = "call_not_run"
 

@@ -24,9 +24,10 @@ from core.record.states import DUE_NOW, TERMINAL
 from core.runs import rollbacks, steps
 from core.runs.commands.abandon import abandon
 from core.runs.commands.confirm import CONFIRMED, HostReport, confirm
-from core.runs.engine import Slice, Station
+from core.runs.engine import Slice
 from core.runs.leases import Lease
-from core.runs.steps import Stamp
+from core.runs.stamps import Stamp
+from core.runs.station import Station
 from core.store import runs, workers
 from core.store.lane import Claim, Target
 from core.store.workers import Renewed

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.actions.policy import parse
 from core.artifacts import FileStore
+from core.budgets import micro_usd
 from core.clock import SystemClock, boot_id, host_name
 from core.config.live import LiveConfig
 from core.config.load import Config, load_config
@@ -32,6 +33,8 @@ from core.execution.sandbox import probe_environment
 from core.ids import Ids
 from core.lifelock import LifeLock
 from core.ops.place import Place
+from core.planners.agent import AgentPlanner
+from core.planners.model import Models
 from core.planners.playbook import PlaybookPlanner
 from core.planners.rollback import RollbackPlanner
 from core.queue import ArqDoorbell, Doorbell, SilentDoorbell
@@ -39,11 +42,13 @@ from core.record.workers import Identity
 from core.runs import undoing
 from core.runs.calls import Bench, Caps, Outdoors
 from core.runs.commands.request import Pinned
-from core.runs.engine import Station
 from core.runs.leases import Lease
+from core.runs.mind import KIND, Mind
 from core.runs.retries import Retries
 from core.runs.rulebook import Rulebook
+from core.runs.station import Station
 from core.runs.toolbox import DeclaredTool, Toolbox
+from core.runs.turns import Caps as SpendCaps
 from core.runs.workspaces import Workspaces
 from core.secrets import SystemSecrets
 from core.store import schema
@@ -98,6 +103,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
     environment = await asyncio.to_thread(_environment, config, tool_environment, home)
     database = Database(settings.database_url)
     doorbell: Doorbell = ArqDoorbell(settings.redis_url) if settings.redis_url else SilentDoorbell()
+    models = Models()
     try:
         await schema.check(database)
         objects = FileStore(settings.artifacts_dir, crashpoint=crashpoint)
@@ -131,7 +137,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             database=database,
             clock=clock,
             bench=bench,
-            planners={"playbook": PlaybookPlanner(), undoing.KIND: RollbackPlanner()},
+            planners={"playbook": PlaybookPlanner(), KIND: AgentPlanner(), undoing.KIND: RollbackPlanner()},
             workspaces=Workspaces(home / "workspaces", objects),
             worker=identity.id,
             host=host,
@@ -139,11 +145,22 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
             fences=home / FENCES,
             holds_lease=lambda: lease.holds,
             documents=Documents(database),
+            mind=Mind(
+                model=models,
+                secrets=SystemSecrets(),
+                secret_refs=lambda: secret_refs(live.current),
+                caps=lambda: spend_caps(live.current),
+                objects=objects,
+                redactor=redactor,
+                retries=bench.retries,
+                ids=ids,
+            ),
         )
         keeper, at = ReaperKeeper(home), settings.metrics_at
         life = LifeLock(lock_file(home, identity.id))
         yield Worker(station, lease, doorbell, live, keeper, life, home, settings.redis_url, at)
     finally:
+        await models.close()
         await doorbell.close()
         await database.close()
 
@@ -199,6 +216,13 @@ def call_limits(config: Config) -> Limits:
         processes=asked.processes,
         open_files=asked.open_files,
     )
+
+
+def spend_caps(config: Config) -> SpendCaps:
+    """What may be spent beside what a run may, as the operator's file says."""
+    asked = config.budgets
+    scopes = (asked.tree, asked.person_day, asked.channel_month, asked.team_day)
+    return SpendCaps(*(None if each is None else micro_usd(each) for each in scopes))
 
 
 def rulebooks(live: LiveConfig) -> Callable[[], Rulebook]:

@@ -7,6 +7,7 @@ from bot.blocks.approval_parts import effect
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
 from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size, title
 from core.actions.approvals import who_may
+from core.budgets import usd_text
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
 from core.record.states import MACHINES, BlockedReason, CallStatus, RunState
@@ -54,8 +55,13 @@ def identity(view: RunView) -> Block:
     ]
     if view.sandbox:
         leaves.append(say(f"· sandbox: {view.sandbox}", limit=80))
-    if view.cost_micro_usd > 0:
+    if view.budget_micro_usd is not None:
+        leaves.append(word(f"· cost {usd_text(view.cost_micro_usd)} of {usd_text(view.budget_micro_usd)}"))
+    elif view.cost_micro_usd > 0:
         leaves.append(word(f"· cost {money(view.cost_micro_usd)}"))
+    if view.turns:
+        last = view.turns[-1]
+        leaves.append(say(f"· thinks with {last.answered_by or last.requested}", limit=120))
     return context(*leaves)
 
 

@@ -29,7 +29,7 @@ REASON_WORDS: Mapping[BlockedReason, tuple[str, str]] = {
         "an effect may or may not have happened",
         "Check the target by hand before anything is repeated.",
     ),
-    BlockedReason.BUDGET: ("too many questions wait already", "When they are answered, let it ask again."),
+    BlockedReason.BUDGET: ("it has used up what it may", "Let it have more, or stop it."),
     BlockedReason.LOOP: ("it has asked as often as it may", "Look at Details, then let it ask again or stop it."),
     BlockedReason.FROZEN: ("an operator froze it", "It goes on when the freeze is lifted."),
     BlockedReason.APPROVAL_EXPIRED: ("nobody decided in time", "Ask for the approval again, or stop the run."),

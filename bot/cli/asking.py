@@ -20,8 +20,9 @@ from core.record.changes import Landed
 from core.record.rows import ArtifactRow
 from core.record.states import TERMINAL, RunState
 from core.runs import reading
+from core.runs.accepting import limits_of
 from core.runs.collecting import keep
-from core.runs.commands.request import Limits, Pinned, Request, accept, repeated
+from core.runs.commands.request import Pinned, Request, accept, repeated
 from core.runs.views import RunView
 from core.store import runs
 from core.tools.workspace import input_path
@@ -54,19 +55,20 @@ async def ask(
         playbook = _playbook(here, agent)
         bound = _bound(here, playbook, text, inputs, files)
         run_id = here.ids.run()
+        source = here.config.playbooks[playbook.name]
         resolved, rows = await _stored(here, run_id, bound, files)
         request = Request(
             tenant=here.tenant,
             source_key=f"cli:{key}" if key else f"cli:{run_id}",
             agent=playbook.name,
-            document=Pinned("playbook", here.config.playbooks[playbook.name].text),
+            document=Pinned(source.kind, source.text),
             policy=Pinned("policy", here.config.policy_text),
             text=text,
             inputs=resolved,
             requester=who,
             files=rows,
             loaded=True,
-            limits=Limits(here.config.limits.steps, here.config.limits.run_time_ms),
+            limits=limits_of(here.config, source),
         )
         run_id = await _accepted(here, request, run_id)
         await here.doorbell.ring(run_id, 0)

@@ -1,4 +1,4 @@
-"""`banksman approve`, `deny`, `ask-again`, `answer`, `resolve`: what people decide, from a terminal.
+"""`banksman approve`, `deny`, `ask-again`, `budget`, `answer`, `resolve`: what people decide, from a terminal.
 
 The same commands as the buttons on the same locked rows. What is printed before a decision is the whole action,
 generated from the stored bytes, and the digest of exactly that is what the vote records as seen.
@@ -15,7 +15,9 @@ from bot.cli.asking import UsageError, named_values
 from bot.cli.installation import BadAnswer, Installation, Refused, opened
 from bot.cli.looking import named, print_action, wanted_approval
 from bot.cli.output import print_json
+from core.actions.policy import parse
 from core.actions.shown import Box
+from core.budgets import micro_usd
 from core.config.settings import Settings
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
@@ -24,6 +26,7 @@ from core.runs.approval_views import approval_view
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide
+from core.runs.commands.fund import fund
 from core.runs.commands.request import Pinned
 from core.runs.commands.resolve import resolve
 from core.store import freezes, runs
@@ -94,6 +97,26 @@ async def again(settings: Settings, wanted: str, *, as_name: str | None) -> int:
     async with opened(settings) as here:
         run_id, who = await named(here, wanted), here.principal(as_name)
         command = partial(ask_again, run_id=run_id, by=who, now_ms=here.clock.wall_ms())
+        print((await _carried_out(here, Target(run_id=run_id), command)).text)
+        return 0
+
+
+async def add_budget(settings: Settings, wanted: str, amount: str, *, as_name: str | None) -> int:
+    """Let a run spend more on models."""
+    add = micro_usd(amount)
+    if not add:
+        raise UsageError(f"`{amount}` is not an amount of money. Write dollars, e.g. 0.50.")
+    async with opened(settings) as here:
+        run_id, who = await named(here, wanted), here.principal(as_name)
+        command = partial(
+            fund,
+            run_id=run_id,
+            by=who,
+            approvers=parse(here.config.policy_text).approvers,
+            add_micro_usd=add,
+            seen_micro_usd=None,
+            now_ms=here.clock.wall_ms(),
+        )
         print((await _carried_out(here, Target(run_id=run_id), command)).text)
         return 0
 

@@ -324,6 +324,19 @@ def _ask_again(run: Run, as_: As = None, config: ConfigFile = None) -> None:
     run_command(deciding.again(settings(config), run, as_name=as_))
 
 
+@app.command("budget")
+def _budget(
+    run: Run,
+    add: Annotated[str, typer.Option("--add", help="How much more, in dollars: 0.50.")],
+    as_: As = None,
+    config: ConfigFile = None,
+) -> None:
+    """Let a run spend more on models, as the button on its card does."""
+    from bot.cli import deciding
+
+    run_command(deciding.add_budget(settings(config), run, add, as_name=as_))
+
+
 @app.command("answer")
 def _answer(
     call: Annotated[str, typer.Argument(help="The id of the call that asked; `show` has it.")],

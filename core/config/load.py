@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from core.config.accepted import Accepted, accepted_path, pin_of, read_accepted
 from core.config.builtin import UNDO
 from core.config.checks import policy_problems
 from core.config.document import Document, canonical_json, parse_document, read_document
 from core.config.fields import validated
+from core.config.language import BudgetsWord, ModelWord
 from core.config.models import (
     ChannelContract,
     ConfigFile,
@@ -32,6 +33,7 @@ from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
 from core.config.servers import ServerWord, server_problems
+from core.config.thinkers import pinned_agent
 from core.nearest import did_you_mean
 
 _UNLISTED = ToolWord()
@@ -43,11 +45,15 @@ class PlaybookSource:
 
     name: str
     document: Document
+    kind: Literal["playbook", "agent"] = "playbook"
+    """An agent stands beside the playbooks: people ask for both in the same way."""
+    pinned: str | None = None
+    """For an agent: it and the models it may think with, as canonical JSON."""
 
     @property
     def text(self) -> str:
-        """What a run pins: the playbook as canonical JSON, which `compile_pinned` reads back."""
-        return self.document.canonical()
+        """What a run pins: canonical JSON, which `compile_pinned` or `read_agent` reads back."""
+        return self.document.canonical() if self.pinned is None else self.pinned
 
     @property
     def digest(self) -> str:
@@ -71,7 +77,9 @@ class Config:
     secrets: Mapping[str, SecretReference]
     """Where each secret is; a relative `file` is relative to the directory of `path`. See `redaction.py`."""
     playbooks: Mapping[str, PlaybookSource]
-    """By name, in the order of the file."""
+    """Everything people may ask for by name, agents included, in the order of the file."""
+    models: Mapping[str, ModelWord]
+    budgets: BudgetsWord
     servers: Mapping[str, ServerWord]
     """MCP servers by name."""
     accepted: Accepted
@@ -145,10 +153,12 @@ def _config(path: Path, document: Document) -> Config:
     problems: list[Problem] = []
     content: ConfigFile | None = None
     try:
-        content = validated(ConfigFile, document, without=("playbooks",))
+        content = validated(ConfigFile, document, without=("playbooks", "agents"))
     except ConfigProblems as error:
         problems += error.problems
     playbooks = _playbooks(path, document, problems)
+    if content is not None:
+        _agents(path, document, content, playbooks, problems)
     if content is not None:
         problems += _unknown_agents(document, content, playbooks)
         problems += policy_problems(document, content)
@@ -161,7 +171,7 @@ def _config(path: Path, document: Document) -> Config:
         problems += error.problems
     if problems or content is None:
         raise ConfigProblems(problems)
-    plain = {**document.plain(), "playbooks": [source.document.plain() for source in playbooks.values()]}
+    plain = {**document.plain(), "playbooks": [source.text for source in playbooks.values()]}
     if accepted:
         plain["accepted"] = {
             server: {own_name: pin_of(each) for own_name, each in tools.items()} for server, tools in accepted.items()
@@ -178,6 +188,8 @@ def _config(path: Path, document: Document) -> Config:
         limits=content.limits,
         secrets=MappingProxyType(content.secrets),
         playbooks=MappingProxyType(playbooks),
+        models=MappingProxyType(content.models),
+        budgets=content.budgets,
         servers=MappingProxyType(content.mcp.servers),
         accepted=accepted,
         files=(path, accepted_path(path), *_named_files(path, document)),
@@ -185,18 +197,10 @@ def _config(path: Path, document: Document) -> Config:
 
 
 def _playbooks(path: Path, document: Document, problems: list[Problem]) -> dict[str, PlaybookSource]:
-    root = document.root.value
-    node = root.get("playbooks") if isinstance(root, Mapping) else None
-    if node is None:
-        return {}
-    if not isinstance(node.value, tuple):
-        what = "`playbooks` is a list."
-        problems.append(document.problem(["playbooks"], what, "Begin each playbook with `- name: …` or `- file: …`."))
-        return {}
     found: dict[str, PlaybookSource] = {}
-    for index in range(len(node.value)):
+    for entry in _entries(document, "playbooks", problems):
         try:
-            source = _playbook(path, document.part(["playbooks", index]))
+            source = _named(path, entry, "playbook")
         except ConfigProblems as error:
             problems += error.problems
             continue
@@ -209,24 +213,64 @@ def _playbooks(path: Path, document: Document, problems: list[Problem]) -> dict[
     return found
 
 
+def _agents(
+    path: Path, document: Document, content: ConfigFile, found: dict[str, PlaybookSource], problems: list[Problem]
+) -> None:
+    """Add the agents to what people may ask for."""
+    for entry in _entries(document, "agents", problems):
+        try:
+            named = _named(path, entry, "agent")
+            source = PlaybookSource(named.name, named.document, "agent", pinned_agent(path, named.document, content))
+        except ConfigProblems as error:
+            problems += error.problems
+            continue
+        if source.name in found:
+            what = f"There is another {found[source.name].kind} named `{source.name}`."
+            problems.append(source.document.problem(["name"], what, "Rename one of them."))
+            continue
+        found[source.name] = source
+
+
+def _entries(document: Document, section: str, problems: list[Problem]) -> list[Document]:
+    """The entries of a list at the top of the file."""
+    root = document.root.value
+    node = root.get(section) if isinstance(root, Mapping) else None
+    if node is None:
+        return []
+    if not isinstance(node.value, tuple):
+        remedy = f"Begin each {section.removesuffix('s')} with `- name: …` or `- file: …`."
+        problems.append(document.problem([section], f"`{section}` is a list.", remedy))
+        return []
+    return [document.part([section, index]) for index in range(len(node.value))]
+
+
 def _named_files(path: Path, document: Document) -> list[Path]:
     plain = document.plain()
-    entries = plain.get("playbooks") if isinstance(plain, dict) else None
-    named = [entry.get("file") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    named: list[Any] = []
+    for section, field in (("playbooks", "file"), ("agents", "file"), ("agents", "instructions-file")):
+        entries = plain.get(section) if isinstance(plain, dict) else None
+        if isinstance(entries, list):
+            named += [entry.get(field) for entry in entries if isinstance(entry, dict)]
+    models = plain.get("models") if isinstance(plain, dict) else None
+    if isinstance(models, dict):
+        named += [word.get("script") for word in models.values() if isinstance(word, dict)]
     return [path.parent / name for name in named if isinstance(name, str) and name]
 
 
-def _playbook(path: Path, entry: Document) -> PlaybookSource:
+def _named(path: Path, entry: Document, kind: str) -> PlaybookSource:
+    """An entry with its name, read from the file it names if it names one."""
     fields = entry.root.value
     if not isinstance(fields, Mapping):
-        raise ConfigProblems([entry.problem([], "This is not a playbook.", "Write `- name: …` or `- file: …`.")])
+        raise ConfigProblems([entry.problem([], f"This is not {_a(kind)}.", "Write `- name: …` or `- file: …`.")])
     if "file" in fields:
         name = fields["file"].value
         if not isinstance(name, str) or not name:
-            raise ConfigProblems([entry.problem(["file"], "`file` is a path.", "Write `- file: playbooks/name.yml`.")])
+            raise ConfigProblems([entry.problem(["file"], "`file` is a path.", f"Write `- file: {kind}s/name.yml`.")])
         if len(fields) > 1:
-            remedy = "Keep `file` alone here, or write the playbook out without it."
-            raise ConfigProblems([entry.problem([], "A playbook read from a file has no other fields here.", remedy)])
+            remedy = f"Keep `file` alone here, or write the {kind} out without it."
+            raise ConfigProblems(
+                [entry.problem([], f"{_a(kind).capitalize()} read from a file has no other fields here.", remedy)]
+            )
         shown = path.parent / name
         try:
             entry = read_document(shown, shown_as=str(shown))
@@ -240,8 +284,12 @@ def _playbook(path: Path, entry: Document) -> PlaybookSource:
     written = fields.get("name") if isinstance(fields, Mapping) else None
     if written is None or not isinstance(written.value, str) or not written.value:
         remedy = "Begin it with `name: …`: small letters, digits and dashes."
-        raise ConfigProblems([entry.problem(["name"] if written else [], "This playbook has no name.", remedy)])
+        raise ConfigProblems([entry.problem(["name"] if written else [], f"This {kind} has no name.", remedy)])
     return PlaybookSource(written.value, entry)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind == "agent" else f"a {kind}"
 
 
 def _unknown_agents(document: Document, content: ConfigFile, playbooks: Mapping[str, PlaybookSource]) -> list[Problem]:

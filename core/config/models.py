@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
+from core.config.language import BudgetsWord, ModelName, ModelWord
 from core.config.problems import excerpt
 from core.config.rules import PolicySection
 from core.config.servers import McpSection
@@ -307,5 +308,9 @@ class ConfigFile(Model):
     """How programs are confined."""
     limits: Limits = Field(default_factory=Limits)
     """What a run may take."""
+    models: dict[ModelName, ModelWord] = Field(default_factory=dict)
+    """Language models by name, for agents to think with."""
+    budgets: BudgetsWord = Field(default_factory=BudgetsWord)
+    """How much may be spent on models."""
     secrets: dict[SecretName, SecretReference] = Field(default_factory=dict)
     """Secrets by name, and where each is read."""

@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from core.config import models, rules, servers
+from core.config import language, models, rules, servers
 from core.config.fields import Bounds, Kind
 from core.config.quantities import duration_text, size_text
 from core.config.settings import VARIABLES
@@ -34,6 +34,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("mcp.servers.<name>.login", servers.ServerLogin),
     ("sandbox", models.Sandbox),
     ("limits", models.Limits),
+    ("models.<name>", language.ModelWord),
+    ("models.<name>.price", language.PriceWord),
+    ("budgets", language.BudgetsWord),
     ("secrets.<NAME>", models.SecretReference),
 )
 
@@ -67,7 +70,10 @@ Every field may be left out. Fields that are not listed here are errors.
 
 _PLAYBOOKS = (
     "| `playbooks` | a list: each a playbook (`- name: …`) or the file that holds one (`- file: path`, relative to "
-    "this file) | empty | What people can run; see [playbooks](../guides/playbooks.md). |"
+    "this file) | empty | What people can run; see [playbooks](../guides/playbooks.md). |\n"
+    "| `agents` | a list: each an agent (`- name: …`) or the file that holds one (`- file: path`) | empty | "
+    "What people can run that a model plans; see [agents](../guides/agents.md) and "
+    "[their fields](playbooks.md#an-agent). |"
 )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from core.planners.dialogue import Answer
+
 Json = Any
 """A JSON value: it crosses borders whose shape the planner or the tool defines."""
 
@@ -34,6 +36,7 @@ class CallOutcome:
     status: Literal["succeeded", "failed"]
     out: Json
     error: str | None = None
+    tool: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class PlanRequest:
     """Typed inputs; a file is `{"name", "path", "sha256", "size", "media_type"}` with `path` inside the workspace."""
     outcomes: tuple[CallOutcome, ...]
     """Finished calls in order; a step that was retried appears once, with its last outcome."""
+    answers: tuple[Answer, ...] = ()
+    """What a model has answered so far, in order."""
+    kept: tuple[str, ...] = ()
+    """Names of the files the run has kept."""
+    context: str = ""
+    """What was said in the thread before the request: material, never an instruction."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ class Act:
     args: Mapping[str, Json]
     title: str
     timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Think:
+    """Ask the model for its next answer."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Turn:
 
     plan: tuple[PlanStep, ...]
     """The whole plan with the given outcomes ticked and the step about to run `running`."""
-    move: Act | Finish | GiveUp
+    move: Act | Think | Finish | GiveUp
 
 
 class Planner(Protocol):

@@ -32,6 +32,7 @@ from core.config.models import AgentName, ToolName
 from core.config.problems import ConfigProblems, Problem
 from core.errors import TerminalError
 from core.nearest import did_you_mean
+from core.planners.agents import compile_agent
 from core.planners.conditions import RESERVED, Condition, parse_condition
 from core.planners.definition import InputSpec, Playbook, Step, SummaryLine
 from core.planners.inputs import NotAccepted, accept
@@ -143,6 +144,8 @@ def compile_playbook(source: PlaybookSource, *, tools: Collection[str] | None = 
     Raises:
         ConfigProblems: with every mistake, its place and the remedy.
     """
+    if source.kind == "agent":
+        return compile_agent(source.name, source.document, tools=tools)
     return _Compiler(source.document, tools).playbook()
 
 

@@ -6,6 +6,7 @@
 import sys
 
 from core.config.reference import table
+from core.planners.agents import AgentFields, CriteriaFields
 from core.planners.compile import InputFields, PlaybookFields, StepFields, SummaryFields
 from core.planners.conditions import FUNCTIONS, METHODS
 from core.planners.scope import FILE_FIELDS, STATUSES
@@ -25,6 +26,8 @@ def page() -> str:
         ("An input", InputFields),
         ("A step", StepFields),
         ("A line of the summary", SummaryFields),
+        ("An agent", AgentFields),
+        ("What has to be true before it is done", CriteriaFields),
     ):
         parts += [f"\n## {heading}\n\n", *table(model)]
     parts.append(_paths())

@@ -31,6 +31,24 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Money taken out of a budget before it is spent, or given back afterwards."""
+
+    scope: str
+    """Whose budget: `run`, `tree`, `person`, `channel`, `team`."""
+    scope_id: str
+    period: str
+    """The day or month it is for, in UTC; `-` = it has none."""
+    cap_micro_usd: int
+    amount_micro_usd: int
+    """Negative gives back."""
+
+    @property
+    def budget_id(self) -> str:
+        return f"{self.scope}:{self.scope_id}:{self.period}"
+
+
+@dataclass(frozen=True)
 class RunChange:
     """Everything of one run that must land together."""
 
@@ -49,6 +67,8 @@ class RunChange:
     """The lease holder it claims to be; `None` for commands, which hold the row lock instead."""
     freezable: str | None = None
     """The tool of the call it starts, asks people about or lets lapse: none of that lands while a freeze covers it."""
+    holds: tuple[Hold, ...] = ()
+    """What it takes out of budgets or gives back: it lands only if every one of them has that much left."""
 
     @property
     def creates(self) -> bool:
@@ -68,10 +88,12 @@ class Refused:
 
     `stale`: something else changed the run since; read it again and decide anew. `fenced`: the lease went to another
     worker. `killed`: somebody stopped the run. `frozen`: it would start something that an open freeze covers.
-    `duplicate`: a run with that source key exists (creation only). `missing`: no such run.
+    `duplicate`: a run with that source key exists (creation only). `missing`: no such run. `budget`: one of its
+    budgets, `detail`, does not have that much left.
     """
 
-    why: Literal["stale", "fenced", "killed", "frozen", "duplicate", "missing"]
+    why: Literal["stale", "fenced", "killed", "frozen", "duplicate", "missing", "budget"]
+    detail: str = ""
 
 
 Answer = Landed | Refused

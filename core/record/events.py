@@ -21,6 +21,11 @@ _DOMAIN = b"\0event-v1"
 
 EVENT_TYPES: Mapping[str, str] = {
     "state": "the run moved from one state to another",
+    "model-asked": "a model was about to be asked, and the most that can cost was taken out of its budgets",
+    "model-answered": "a model's answer was stored, and what it cost settled",
+    "model-failed": "a model brought no usable answer, and what that cost was settled",
+    "model-lost": "nobody knows what came of a request to a model; it is charged at its reserve",
+    "budget-raised": "somebody let the run spend more",
     "call-proposed": "a tool call was planned and its action stored",
     "call-started": "an attempt of a tool call began; from here something may be happening outside",
     "call-ended": "an attempt ended and its result was recorded",

@@ -69,6 +69,8 @@ class RunRow:
     step_cap: int = 200
     ask_cap: int = 5
     cost_micro_usd: int = 0
+    budget_micro_usd: int | None = None
+    """What it may spend on models; more only by a person's word."""
     blocked_reason: str | None = None
     blocked_detail: str | None = None
     outcome: str | None = None
@@ -248,6 +250,31 @@ class AttemptRow:
 
 
 @dataclass(frozen=True)
+class TurnRow:
+    """One request to a model: reserved before it is sent, settled when its answer is durable."""
+
+    tenant: str
+    run_id: str
+    n: int
+    requested_model: str
+    started_at: int
+    status: str
+    """`started`, `answered`, `failed` (nothing usable came back) or `lost` (nobody knows what came of it)."""
+    answering_model: str | None = None
+    prompt_sha256: str | None = None
+    answer_sha256: str | None = None
+    format: int = 1
+    """Of the stored answer."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micro_usd: int = 0
+    reserved_micro_usd: int = 0
+    fence: int = 0
+    error: str | None = None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True)
 class StopReportRow:
     """What one host found of a stopped run."""
 
@@ -274,9 +301,16 @@ class Snapshot:
     """Only for commands; a lease holder knows its own."""
     reports: tuple[StopReportRow, ...] = ()
     """Only for commands."""
+    turns: tuple[TurnRow, ...] = ()
+    """What a model was asked, in order."""
 
     def call(self, call_id: str) -> CallRow:
         return next(call for call in self.calls if call.id == call_id)
+
+    @property
+    def open_turn(self) -> TurnRow | None:
+        """The request to a model that is under way, or was when its worker died."""
+        return next((turn for turn in self.turns if turn.status == "started"), None)
 
     def approval(self, approval_id: str | None) -> ApprovalRow | None:
         return next((approval for approval in self.approvals if approval.id == approval_id), None)
@@ -294,6 +328,7 @@ class Snapshot:
         artifacts = list(self.artifacts)
         approvals = {approval.id: approval for approval in self.approvals}
         votes = {(vote.approval_id, vote.voter): vote for vote in self.votes}
+        turns = {turn.n: turn for turn in self.turns}
         for row in change.inserts:
             match row.table:
                 case "tool_calls":
@@ -304,6 +339,8 @@ class Snapshot:
                     approvals[row.values["id"]] = ApprovalRow(**row.values)
                 case "votes":
                     votes[row.values["approval_id"], row.values["voter"]] = VoteRow(**row.values)
+                case "model_turns":
+                    turns[row.values["n"]] = TurnRow(**row.values)
         for patch in change.updates:
             match patch.table:
                 case "tool_calls":
@@ -313,8 +350,15 @@ class Snapshot:
                 case "votes":
                     who = patch.key["approval_id"], patch.key["voter"]
                     votes[who] = replace(votes[who], **patch.values)
+                case "model_turns":
+                    turns[patch.key["n"]] = replace(turns[patch.key["n"]], **patch.values)
         folded = Snapshot(
-            run, tuple(calls.values()), tuple(artifacts), tuple(approvals.values()), tuple(votes.values())
+            run,
+            tuple(calls.values()),
+            tuple(artifacts),
+            tuple(approvals.values()),
+            tuple(votes.values()),
+            turns=tuple(turns.values()),
         )
         return folded.ordered()
 
@@ -326,4 +370,5 @@ class Snapshot:
             artifacts=tuple(sorted(self.artifacts, key=lambda artifact: artifact.id)),
             approvals=tuple(sorted(self.approvals, key=lambda approval: approval.id)),
             votes=tuple(sorted(self.votes, key=lambda vote: (vote.approval_id, vote.voter))),
+            turns=tuple(sorted(self.turns, key=lambda turn: turn.n)),
         )

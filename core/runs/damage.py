@@ -7,7 +7,7 @@ from core.record.rows import ApprovalRow, CallRow, Snapshot
 from core.record.states import BlockedReason
 from core.runs import asks
 from core.runs.draft import Draft
-from core.runs.steps import GO_ON, Stamp
+from core.runs.stamps import GO_ON, Stamp
 
 
 def said(snapshot: Snapshot, error: ArtifactCorrupt) -> str:

@@ -5,10 +5,11 @@ wherever it is decided.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.principals import Actor
-from core.record.changes import Insert, RunChange, Update, change
+from core.record.changes import Hold, Insert, RunChange, Update, change
 from core.record.events import EventDraft
 from core.record.rows import Snapshot, dumps
 from core.record.states import BlockedReason, RunState, allowed
@@ -23,6 +24,8 @@ class Draft:
         self.run: dict[str, Any] = {}
         self.freezable: str | None = None
         """The tool of the call this starts, asks people about or lets lapse."""
+        self.holds: tuple[Hold, ...] = ()
+        """What it takes out of budgets or gives back."""
         self._actor = actor
         self._model = model_version
         self._events: list[EventDraft] = []
@@ -50,9 +53,11 @@ class Draft:
         self.run |= {"outcome": outcome, "ended_at": now_ms, "due_at": None, "lease_owner": None}
         self.deliver("slack.ending", f"ending:{self.snapshot.run.id}", {})
 
-    def fact(self, type_: str, *evidence: Mapping[str, Any], actor: Actor | None = None) -> None:
+    def fact(
+        self, type_: str, *evidence: Mapping[str, Any], actor: Actor | None = None, model: str | None = None
+    ) -> None:
         """Record something that is not a transition."""
-        self._event(type_, evidence, actor, None, None)
+        self._event(type_, evidence, actor, None, None, model)
 
     def insert(self, table: str, values: Mapping[str, Any]) -> None:
         """Add a row that lands with this change."""
@@ -83,7 +88,7 @@ class Draft:
         # Outbox rows are sent in the order of their stamps, which a clock that was set back must not turn round.
         stamp_ms = max(now_ms, self.snapshot.run.updated_at)
         inserts = tuple(_stamped(insert, stamp_ms, n) for n, insert in enumerate(self._inserts))
-        return change(
+        sealed = change(
             self.snapshot,
             tuple(self._events),
             now_ms=now_ms,
@@ -93,6 +98,7 @@ class Draft:
             owner=owner,
             freezable=self.freezable,
         )
+        return replace(sealed, holds=self.holds) if self.holds else sealed
 
     def _event(
         self,
@@ -101,6 +107,7 @@ class Draft:
         actor: Actor | None,
         source: RunState | None,
         target: RunState | None,
+        model: str | None = None,
     ) -> None:
         self._events.append(
             EventDraft(
@@ -109,7 +116,7 @@ class Draft:
                 policy_version=self.snapshot.run.policy_digest,
                 from_state=source,
                 to_state=target,
-                model_version=self._model,
+                model_version=model or self._model,
                 evidence=evidence,
             )
         )
@@ -168,4 +175,5 @@ def merged(first: RunChange, second: RunChange) -> RunChange:
         updates=first.updates + second.updates,
         owner=first.owner,
         freezable=second.freezable or first.freezable,
+        holds=first.holds + second.holds,
     )

@@ -8,68 +8,39 @@ otherwise end the processes, keep what they found as a late result, and write no
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from core import metrics
-from core.clock import Clock
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, BanksmanError, RetryableError, StoreTrouble, TerminalError
-from core.planners.base import Act, Planner, Turn
+from core.planners.base import Act, Planner, Think, Turn
 from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import asks, damage, preparing, steps
-from core.runs.calls import Attempted, Bench, looked_for, not_started, perform, settle_ms, with_retry
+from core.runs import damage, preparing, steps, turns
+from core.runs.again import MOST_LOOKS, after_probe, again
+from core.runs.calls import Attempted, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
 from core.runs.commands.late import late_result
 from core.runs.draft import merged
+from core.runs.mind import KIND, Thinker
 from core.runs.proposals import Proposed, key_valid_until
 from core.runs.recovery import proves_little, recover, still_in_doubt
 from core.runs.rulebook import Rulebook
-from core.runs.steps import CallEnd, Stamp
-from core.runs.workspaces import Workspaces
+from core.runs.stamps import GO_ON, Stamp
+from core.runs.station import Station
+from core.runs.steps import CallEnd
 from core.secrets import MissingSecret
 from core.store import freezes
 from core.store import runs as run_queries
-from core.store.documents import Documents
 from core.store.lane import Target
-from core.store.session import Database
 
 log = logging.getLogger(__name__)
 
-_MOST_LOOKS = 4
-"""Times something that does not answer is looked at again before that counts as an answer."""
-
 _LOOK_PAUSE_MS = 1_000
-_PROBE_PAUSE_MS = 2_000
 _VOTERS_PAUSE_MS = 2_000
 """How long a start waits for the bot to ask Slack about the voters."""
-
-
-@dataclass(frozen=True)
-class Station:
-    """What a worker drives runs with."""
-
-    database: Database
-    clock: Clock
-    bench: Bench
-    planners: Mapping[str, Planner]
-    """By document kind: `playbook`, `rollback`."""
-    workspaces: Workspaces
-    worker: str
-    host: str
-    boot_id: str
-    fences: Path
-    """Where this host keeps its fences."""
-    holds_lease: Callable[[], bool]
-    """Whether anything may still be started."""
-    documents: Documents
-    draining: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the worker is to go: slices end at their next step boundary."""
 
 
 class Slice:
@@ -86,6 +57,12 @@ class Slice:
         self.processes_ended = 0
         """Processes its calls left behind and that had to be ended."""
         self._planner: Planner | None = None
+        self._thinker: Thinker | None = None
+        """Of a run whose planner is a model."""
+        self._asked: turns.Asked | None = None
+        """What the change under way asks of a model."""
+        self._apart = False
+        """Whether the next change may hold nothing but what has happened."""
 
     async def drive(self) -> Snapshot:
         """Drive until there is only waiting to do; returns the run as this slice left it."""
@@ -93,6 +70,8 @@ class Slice:
         found = await self._station.documents.find(self._run.tenant, self._run.agent_digest)
         if found is not None:
             self._planner, self._document = self._station.planners.get(found.kind), found.body
+            if found.kind == KIND:
+                self._thinker = Thinker(self._station.mind, found.body)
         while await self._step():
             pass
         await self._leave()
@@ -109,8 +88,7 @@ class Slice:
             match answer:
                 case Landed():
                     assert change is not None
-                    self._snapshot, self._result = self._snapshot.folded(change), None
-                    await keep(self._station.bench.objects, change)
+                    await self._landed(change)
                     return
                 case Refused("stale") if await self._read_again():
                     continue
@@ -129,6 +107,12 @@ class Slice:
         if self._result is not None and self._result[1].status == "succeeded":
             change = steps.end_call(self._snapshot, *self._result, stamp)
             return merged(change, steps.release(self._snapshot.folded(change), stamp, due_at=DUE_NOW))
+        if self._thinker is not None and self._thinker.thought is not None:
+            change = self._thinker.ended(self._snapshot, stamp)
+            after = self._snapshot.folded(change)
+            return (
+                change if after.run.lease_owner is None else merged(change, steps.release(after, stamp, due_at=DUE_NOW))
+            )
         if self._kill.is_set() and not self._station.draining.is_set():
             return None
         return steps.release(self._snapshot, stamp, due_at=DUE_NOW)
@@ -159,6 +143,14 @@ class Slice:
                 return True
             change = halt
             answer = await self._station.database.journal.commit(change)
+        if isinstance(answer, Refused) and answer.why == "budget":
+            if self._result is not None or (self._thinker is not None and self._thinker.thought is not None):
+                # What has happened is written down whether or not there is money for what comes next.
+                self._apart = True
+                return True
+            assert self._asked is not None
+            change = turns.over_budget(self._snapshot, self._asked, answer.detail, self._stamp())
+            answer = await self._station.database.journal.commit(change)
         match answer:
             case Refused("stale"):
                 return await self._read_again()
@@ -168,8 +160,7 @@ class Slice:
                     metrics.RUNS_LOST.labels(why).inc()
                 self._kill.set()
                 return False
-        self._snapshot, self._result = self._snapshot.folded(change), None
-        await keep(self._station.bench.objects, change)
+        await self._landed(change)
         if ended is not None:
             crashpoint("CP19", ended)
         if self._run.run_state is RunState.WAITING_FOR_APPROVAL:
@@ -177,7 +168,18 @@ class Slice:
         call = _open_call(self._snapshot)
         if call is not None and call.call_status is CallStatus.STARTED and self._run.lease_owner is not None:
             self._result = call, await self._perform(call)
+        turn = self._snapshot.open_turn
+        if turn is not None and self._thinker is not None and self._run.lease_owner is not None:
+            boot_ms = self._station.clock.boot_ms()
+            await self._thinker.think(self._snapshot, turn, self._kill, boot_ms=boot_ms)
         return self._run.lease_owner is not None
+
+    async def _landed(self, change: RunChange) -> None:
+        """Go on from what is durable now."""
+        self._snapshot, self._result = self._snapshot.folded(change), None
+        if self._thinker is not None:
+            self._thinker.thought = None
+        await keep(self._station.bench.objects, change)
 
     async def _halted(self, refused: RunChange) -> RunChange | None:
         """What to write instead of a start that was refused; `None` = it was thawed meanwhile, decide anew."""
@@ -201,8 +203,13 @@ class Slice:
         snapshot, change, rules = self._snapshot, None, self._station.bench.rules()
         stamp = self._stamp()
         open_call = _open_call(snapshot)
+        asked = snapshot.open_turn
         if self._result is not None:
             change = self._ended(*self._result, stamp)
+        elif self._thinker is not None and self._thinker.thought is not None:
+            change = self._thinker.ended(snapshot, stamp)
+        elif asked is not None:
+            return turns.lost(snapshot, asked, stamp, owner=stamp.worker)
         elif open_call is not None:
             return await self._resume(open_call, rules, stamp)
         elif snapshot.run.policy_digest != rules.pinned.digest:
@@ -211,7 +218,10 @@ class Slice:
             change = steps.begin_planning(snapshot, stamp)
         if change is not None:
             snapshot = snapshot.folded(change)
-            if snapshot.run.run_state is not RunState.PLANNING or self._planner is None or not self._planner.io_free:
+            if snapshot.run.run_state is not RunState.PLANNING or snapshot.run.lease_owner is None:
+                return change
+            if self._planner is None or not self._planner.io_free or self._apart:
+                self._apart = False
                 return change
             if snapshot.run.policy_digest != rules.pinned.digest:
                 return change
@@ -243,7 +253,7 @@ class Slice:
             return await self._start_approved(call, approval, rules, stamp)
         unsure = call.call_status is CallStatus.STARTED or await self._may_have_run(call)
         if not unsure:
-            return self._again(call, approval, call.error or "due again", rules, stamp, unsure=False)
+            return again(snapshot, call, approval, call.error or "due again", rules, stamp, unsure=False)
         most = self._station.bench.attempts
         if call.call_status is CallStatus.INTENT:
             most = max(most, call.attempts + 1)  # it has waited for a person, who has just said "again"
@@ -251,7 +261,7 @@ class Slice:
         if recovery.do == "probe":
             return await self._probe(call, approval, rules, stamp)
         if recovery.do == "repeat":
-            return self._again(call, approval, recovery.why, rules, stamp, unsure=True)
+            return again(snapshot, call, approval, recovery.why, rules, stamp, unsure=True)
         end = CallEnd(recovery.do, {}, error=recovery.why, resolved_by="recovery")
         return steps.end_call(snapshot, call, end, stamp)
 
@@ -263,31 +273,6 @@ class Slice:
         if call.recovery != "idempotent":
             return False
         return await run_queries.may_have_run(self._station.database, self._run.tenant, call.id, before=before)
-
-    def _again(
-        self,
-        call: CallRow,
-        approval: ApprovalRow | None,
-        why: str,
-        rules: Rulebook,
-        stamp: Stamp,
-        *,
-        unsure: bool,
-    ) -> RunChange:
-        """Another attempt of the same call; under an approval only while everything it was given for still holds.
-
-        Args:
-            unsure: Whether an attempt before may have done it: then it cannot be said to have failed.
-        """
-        if approval is not None:
-            tool = rules.toolbox.find(call.tool)
-            used_for_ms = stamp.now_ms - (approval.consumed_at or 0)
-            same = tool is not None and tool.digest == call.tool_digest
-            if not same or approval.policy_digest != rules.pinned.digest or used_for_ms > asks.CONSUMED_FOR_MS:
-                error = f"{call.error or why}; its approval no longer covers another attempt"
-                end = CallEnd("unknown" if unsure else "failed", {}, error=error, resolved_by="recovery")
-                return steps.end_call(self._snapshot, call, end, stamp)
-        return steps.start_again(self._snapshot, call, why=why, stamp=stamp)
 
     async def _start_approved(self, call: CallRow, approval: ApprovalRow, rules: Rulebook, stamp: Stamp) -> RunChange:
         snapshot, station = self._snapshot, self._station
@@ -331,7 +316,7 @@ class Slice:
                 return steps.ask_anew(snapshot, call, approval, verdict.why, stamp)
 
     async def _probe(self, call: CallRow, approval: ApprovalRow | None, rules: Rulebook, stamp: Stamp) -> RunChange:
-        """Look whether an interrupted call happened; what may still be under way is looked for again later."""
+        """Look whether an interrupted call happened."""
         snapshot, station = self._snapshot, self._station
         try:
             workspace = await station.workspaces.ready(snapshot)
@@ -339,25 +324,9 @@ class Slice:
             end = CallEnd("unknown", {}, error=error.user_text, resolved_by="recovery")
             return steps.end_call(snapshot, call, end, stamp)
         answer = await looked_for(snapshot, call, workspace, self._kill, station.bench)
-        stamp = self._stamp()
         settled_ms = (call.started_at or 0) + settle_ms(call, station.bench)
-        match answer.found:
-            case "happened":
-                return steps.end_call(snapshot, call, CallEnd("succeeded", answer.out, resolved_by="probe"), stamp)
-            case "cannot-tell":
-                end = CallEnd("unknown", {}, error=answer.detail or call.error, resolved_by="probe")
-                return steps.end_call(snapshot, call, end, stamp)
-            case "not-happened" if stamp.now_ms >= settled_ms and call.attempts >= station.bench.attempts:
-                why = f"it did not happen in {call.attempts} attempts: {call.error or 'each was cut off'}"
-                return steps.end_call(snapshot, call, CallEnd("failed", {}, error=why, resolved_by="probe"), stamp)
-            case "not-happened" if stamp.now_ms >= settled_ms:
-                return self._again(call, approval, "its probe says that it did not happen", rules, stamp, unsure=True)
-            case _ if snapshot.run.retries >= _MOST_LOOKS:
-                why = f"its probe gave no answer {snapshot.run.retries} times: {answer.detail or answer.found}"
-                return steps.end_call(snapshot, call, CallEnd("unknown", {}, error=why, resolved_by="probe"), stamp)
-            case _:
-                pause_ms = _PROBE_PAUSE_MS * 2 ** min(snapshot.run.retries, 5)
-                return steps.try_later(snapshot, stamp, due_at=max(settled_ms, stamp.now_ms + pause_ms))
+        most = station.bench.attempts
+        return after_probe(snapshot, call, approval, answer, rules, self._stamp(), settled_ms=settled_ms, most=most)
 
     async def _plan(self, snapshot: Snapshot, rules: Rulebook, stamp: Stamp, *, may_look: bool) -> RunChange | None:
         """Ask the planner and turn its answer into a change; `None` if something has to be looked up first."""
@@ -366,12 +335,33 @@ class Slice:
             return steps.give_up(snapshot, limit, stamp)
         if self._planner is None:
             return steps.give_up(snapshot, "The text of its playbook cannot be planned with here.", stamp)
-        crashpoint("CP07")
+        if self._thinker is not None and not self._thinker.recalled:
+            if not may_look:
+                return None
+            trouble = await self._recalled(self._thinker, snapshot, stamp)
+            if trouble is not None:
+                return trouble
+        thinker = self._thinker
+        if thinker is None:
+            crashpoint("CP07")
         try:
-            turn = self._planner.decide(steps.request(snapshot, self._document))
+            asked = steps.request(
+                snapshot,
+                self._document,
+                answers=() if thinker is None else thinker.answers(snapshot),
+                context="" if thinker is None else thinker.context,
+            )
+            turn = self._planner.decide(asked)
+            if isinstance(turn.move, Think):
+                assert thinker is not None
+                change, self._asked = thinker.reserve(snapshot, turn, asked, rules.toolbox, stamp)
+                return change
+        except MissingSecret as error:
+            return steps.block(snapshot, BlockedReason.MISSING_SECRET, error.user_text, stamp)
         except TerminalError as error:
             return steps.give_up(snapshot, error.user_text, stamp)
-        crashpoint("CP08")
+        if thinker is None:
+            crashpoint("CP08")
         if may_look and steps.is_between_compensations(snapshot, turn):
             crashpoint("CP23")
         bench = self._station.bench
@@ -387,6 +377,19 @@ class Slice:
                     return looked
                 proposed, stamp = looked, self._stamp()
         return self._take(snapshot, turn, proposed, call_id, stamp)
+
+    async def _recalled(self, thinker: Thinker, snapshot: Snapshot, stamp: Stamp) -> RunChange | None:
+        """Read back what a model has answered so far; what to write instead if that cannot be."""
+        try:
+            await thinker.recall(snapshot)
+        except ArtifactCorrupt as error:
+            why = f"{damage.said(snapshot, error)} {GO_ON}"
+            return steps.block(snapshot, BlockedReason.ARTIFACT_INTEGRITY, why, stamp)
+        except RetryableError as error:
+            if snapshot.run.retries >= MOST_LOOKS:
+                return steps.block(snapshot, BlockedReason.DEPENDENCY_DOWN, f"{error.user_text} {GO_ON}", stamp)
+            return steps.try_later(snapshot, stamp, due_at=stamp.now_ms + _LOOK_PAUSE_MS * 2**snapshot.run.retries)
+        return None
 
     def _take(self, snapshot: Snapshot, turn: Turn, proposed: Proposed | None, call_id: str, stamp: Stamp) -> RunChange:
         bench = self._station.bench
@@ -412,23 +415,20 @@ class Slice:
             )
             return await preparing.with_room(ready, station.database, snapshot.run.tenant, station.bench)
         except MissingSecret as error:
-            return self._missing(error, self._stamp())
+            return steps.block(snapshot, BlockedReason.MISSING_SECRET, error.user_text, self._stamp())
         except ArtifactCorrupt as error:
-            why = f"{damage.said(snapshot, error)} {steps.GO_ON}"
+            why = f"{damage.said(snapshot, error)} {GO_ON}"
             return steps.block(snapshot, BlockedReason.ARTIFACT_INTEGRITY, why, self._stamp())
         except RetryableError as error:
-            if snapshot.run.retries >= _MOST_LOOKS and isinstance(error, StoreTrouble):
-                why = f"{error.user_text} {steps.GO_ON}"
+            if snapshot.run.retries >= MOST_LOOKS and isinstance(error, StoreTrouble):
+                why = f"{error.user_text} {GO_ON}"
                 return steps.block(snapshot, BlockedReason.DEPENDENCY_DOWN, why, self._stamp())
-            if snapshot.run.retries >= _MOST_LOOKS:
+            if snapshot.run.retries >= MOST_LOOKS:
                 return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
             pause_ms = _LOOK_PAUSE_MS * 2**snapshot.run.retries
             return steps.try_later(snapshot, stamp, due_at=self._station.clock.wall_ms() + pause_ms)
         except TerminalError as error:
             return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
-
-    def _missing(self, error: MissingSecret, stamp: Stamp) -> RunChange:
-        return steps.block(self._snapshot, BlockedReason.MISSING_SECRET, error.user_text, stamp)
 
     def _later(self, call: CallRow, stamp: Stamp) -> RunChange:
         due_at = self._station.clock.wall_ms() + _LOOK_PAUSE_MS * 2 ** min(self._run.retries, 5)

@@ -7,7 +7,7 @@ from typing import Any
 from core.config.load import uses_in
 from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
-from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot
+from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, TurnRow
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import freezing
 from core.runs.approval_views import approval_views, question_view
@@ -24,6 +24,7 @@ from core.runs.views import (
     RunLine,
     RunView,
     StopView,
+    TurnView,
 )
 from core.store import documents, freezes, runs
 from core.store.runs import Late, Traces
@@ -167,7 +168,25 @@ def _view(
         freezes=tuple(freeze_view(row) for row in over),
         undoing=undoing,
         cost_micro_usd=run.cost_micro_usd,
+        budget_micro_usd=run.budget_micro_usd,
+        turns=tuple(_turn(turn) for turn in found.turns),
         steps=run.steps,
+    )
+
+
+def _turn(row: TurnRow) -> TurnView:
+    return TurnView(
+        row.n,
+        row.status,
+        row.requested_model,
+        row.answering_model,
+        row.input_tokens,
+        row.output_tokens,
+        row.reserved_micro_usd,
+        row.cost_micro_usd,
+        row.error,
+        row.started_at,
+        row.ended_at,
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from core.actions.envelope import NotCanonical, canonical, digest, salted
-from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Turn
-from core.principals import Actor
+from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, Think, Turn
+from core.planners.dialogue import Answer
 from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
@@ -21,6 +21,7 @@ from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
 from core.runs.proposals import Proposed
+from core.runs.stamps import GO_ON, Stamp, plan_line
 from core.runs.stored import Stored
 from core.runs.undoing import INSIDE
 from core.tools.ask import TOOL as ASK
@@ -29,23 +30,6 @@ SLICE_S = 60.0
 """A slice ends at the first step boundary after this long and rings again."""
 
 MAX_EVENTS = 5_000
-
-GO_ON = "Then let this run ask again, or stop it."
-"""What helps once a person has mended something."""
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What makes a change this worker's: who, where and when."""
-
-    worker: str
-    host: str
-    now_ms: int
-    boot_id: str | None = None
-
-    @property
-    def actor(self) -> Actor:
-        return Actor.system(f"worker:{self.worker}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ class CallEnd:
     """Set when the call may be made again once a person has helped: then it waits for that."""
 
 
-def request(snapshot: Snapshot, document: str) -> PlanRequest:
+def request(snapshot: Snapshot, document: str, *, answers: tuple[Answer, ...] = (), context: str = "") -> PlanRequest:
     """Everything a planner may know about this run.
 
     A step counts by its last call. One that was withdrawn without a reason was never decided on, so the planner will
@@ -78,24 +62,21 @@ def request(snapshot: Snapshot, document: str) -> PlanRequest:
         out = json.loads(call.result_json or "{}")
         match call.call_status:
             case CallStatus.SUCCEEDED:
-                outcomes.append(CallOutcome(call.step, "succeeded", out))
+                outcomes.append(CallOutcome(call.step, "succeeded", out, tool=call.tool))
             case CallStatus.FAILED if not call.said_not_run:
-                outcomes.append(CallOutcome(call.step, "failed", out, call.error))
+                outcomes.append(CallOutcome(call.step, "failed", out, call.error, call.tool))
             case CallStatus.CANCELED if call.error is not None:
-                outcomes.append(CallOutcome(call.step, "failed", {}, call.error))
+                outcomes.append(CallOutcome(call.step, "failed", {}, call.error, call.tool))
             case _:
                 pass
-    return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes))
+    kept = tuple(artifact.name for artifact in snapshot.artifacts if artifact.role == "output")
+    return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes), answers, kept, context)
 
 
 def is_between_compensations(snapshot: Snapshot, turn: Turn) -> bool:
     """Whether a rollback has taken something back already and is about to take back more."""
     done = any(call.call_status is CallStatus.SUCCEEDED for call in snapshot.calls)
     return snapshot.run.rolls_back is not None and done and isinstance(turn.move, Act)
-
-
-def _plan_line(step: PlanStep) -> dict[str, str]:
-    return {"id": step.id, "title": step.title, "status": step.status, "note": step.note}
 
 
 def _where(snapshot: Snapshot, stamp: Stamp) -> dict[str, str]:
@@ -131,7 +112,7 @@ def take_turn(
     """
     draft = Draft(snapshot, stamp.actor)
     draft.run |= {
-        "plan_json": dumps([_plan_line(step) for step in turn.plan]),
+        "plan_json": dumps([plan_line(step) for step in turn.plan]),
         "sandbox": sandbox,
         **_where(snapshot, stamp),
     }
@@ -140,6 +121,8 @@ def take_turn(
             draft.end(RunState.COMPLETED, summary, {"summary": salted(snapshot.run.salt, summary)}, now_ms=stamp.now_ms)
         case GiveUp(reason):
             _fail(draft, reason, stamp)
+        case Think():
+            raise AssertionError("a turn of a model is reserved, not taken")
         case Act() as act if proposed is None:
             _fail(draft, f"The plan asks for the tool `{act.tool}`, which this installation does not declare.", stamp)
         case Act():

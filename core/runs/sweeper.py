@@ -2,7 +2,8 @@
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
 that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
-ended rollbacks are written down, rows of dead workers go, half-written files and files that nothing names go. Works
+ended rollbacks are written down, requests to models that nobody settled are charged, rows of dead workers go,
+half-written files and files that nothing names go. Works
 without Redis.
 """
 
@@ -17,7 +18,7 @@ from core.crashpoints import crashpoint
 from core.errors import RetryableError
 from core.queue import Doorbell
 from core.record.changes import Decided
-from core.runs import freezing, rollbacks
+from core.runs import freezing, rollbacks, unsettled
 from core.runs.collecting import NOTHING, Collected, Collector
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
@@ -50,6 +51,8 @@ class Swept:
     """Files that nothing named."""
     rolled_back: int = 0
     """Ended rollbacks that were written down on their runs."""
+    charged: int = 0
+    """Requests to models that were charged at their reserve."""
 
 
 class Sweeper:
@@ -86,11 +89,12 @@ class Sweeper:
         expired = await self._expire()
         now_ms = self._clock.wall_ms()
         rolled = await rollbacks.close_all(self._database, self._doorbell, now_ms=now_ms, limit=_BATCH)
+        charged = await unsettled.settle_all(self._database, now_ms=now_ms, limit=_BATCH)
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp, collected = await self._tidy_store()
-        swept = Swept(rung, gone, temp, expired, followed, collected, rolled)
+        swept = Swept(rung, gone, temp, expired, followed, collected, rolled, charged)
         counts = {**asdict(swept), **asdict(collected)}
         del counts["collected"]
         if any(counts.values()):

@@ -120,6 +120,39 @@ class FreezeView:
 
 
 @dataclass(frozen=True)
+class TurnView:
+    """One request to a model."""
+
+    n: int
+    status: str
+    requested: str
+    answered_by: str | None
+    input_tokens: int
+    output_tokens: int
+    reserved_micro_usd: int
+    cost_micro_usd: int
+    error: str | None
+    started_at_ms: int
+    ended_at_ms: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of `turns` in `show`."""
+        return {
+            "n": self.n,
+            "status": self.status,
+            "requested_model": self.requested,
+            "answering_model": self.answered_by,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "reserved_micro_usd": self.reserved_micro_usd,
+            "cost_micro_usd": self.cost_micro_usd,
+            "error": self.error,
+            "started_at": rfc3339(self.started_at_ms),
+            "ended_at": None if self.ended_at_ms is None else rfc3339(self.ended_at_ms),
+        }
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run, whole."""
 
@@ -161,6 +194,10 @@ class RunView:
     undoing: Undoable = field(default_factory=Undoable)
     """What it did outside, and how far that was undone."""
     cost_micro_usd: int = 0
+    budget_micro_usd: int | None = None
+    """What it may spend on models; `None` = it thinks with none."""
+    turns: tuple[TurnView, ...] = ()
+    """What a model was asked, in order."""
     steps: int = 0
 
     @property
@@ -197,6 +234,7 @@ class RunView:
             "sandbox": self.sandbox,
             "steps": self.steps,
             "can_roll_back": self.undoing.possible,
+            "budget_micro_usd": self.budget_micro_usd,
         }
         return {
             "run": run,
@@ -235,6 +273,7 @@ class RunView:
                 }
                 for a in self.artifacts
             ],
+            "turns": [each.as_json() for each in self.turns],
             "stop": None
             if self.stop is None
             else {

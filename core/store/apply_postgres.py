@@ -15,6 +15,7 @@ from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
 from core.record.rows import Snapshot
 from core.store.batch_sql import batch_document, batch_statement
+from core.store.holding import OverBudget, held, rows_of
 from core.store.lane import FROZEN, Claim, CommitUnknown, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
@@ -77,10 +78,15 @@ class PostgresLane:
         """Commit every change that may land in one statement; `None` where somebody else holds the row."""
 
         async def work(connection: Any) -> list[Answer | None]:
+            if any(change.holds for change in changes):
+                (change,) = changes
+                return [await self._apply_holding(connection, change)]
             return await self._apply(connection, changes)
 
         try:
             return await self._retrying(work)
+        except OverBudget as over:
+            return [Refused("budget", over.hold.budget_id)]
         except _BROKEN as error:
             raise CommitUnknown(str(error)) from error
 
@@ -92,6 +98,22 @@ class PostgresLane:
             raise LookupError("a row that a change updates is not there") from error
         found = {(row["tenant"], row["id"]): row for row in rows}
         return [_answer(change, found.get((change.tenant, change.run_id))) for change in changes]
+
+    async def _apply_holding(self, connection: Any, change: RunChange) -> Answer | None:
+        """A change that takes something out of budgets, or gives it back; raises `OverBudget` with nothing kept."""
+        budgets = rows_of(change, change.run.get("updated_at", 0))
+        async with connection.transaction():
+            for row in budgets:
+                await _write(connection, Insert("budgets", row))
+            (answer,) = await self._apply(connection, [change])
+            if isinstance(answer, Landed):
+                ids = [row["id"] for row in budgets]
+                locked = "SELECT id, used FROM budgets WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"
+                used = {row["id"]: row["used"] for row in await connection.fetch(locked, change.tenant, ids)}
+                for each in held(change, used):
+                    values = {"cap": each.cap, "used": each.used}
+                    await _write(connection, Update("budgets", {"tenant": change.tenant, "id": each.id}, values))
+        return answer
 
     async def command(self, tenant: str, target: Target, decide: Decide) -> Decided | Refusal:
         """Lock the runs in order, evaluate `decide` on them and commit what it wants."""

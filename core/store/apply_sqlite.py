@@ -15,6 +15,7 @@ from core.crashpoints import crashpoint
 from core.record.changes import Answer, Decided, Insert, Landed, Refusal, Refused, RunChange, Update
 from core.record.freezes import FreezeRow, covers
 from core.record.rows import RunRow, Snapshot
+from core.store.holding import OverBudget, held, rows_of
 from core.store.lane import FROZEN, Claim, Decide, IsFrozen, Target
 from core.store.settle import settle
 from core.store.snapshots import CHILDREN, COMMAND_CHILDREN, snapshots_of
@@ -69,6 +70,12 @@ class SqliteLane:
 
     async def apply(self, changes: Sequence[RunChange]) -> list[Answer | None]:
         """Commit every change that may land, together; answer each."""
+        if any(change.holds for change in changes):
+            (change,) = changes
+            try:
+                return await self._batches.run(lambda connection: [_apply_holding(connection, change)])
+            except OverBudget as over:
+                return [Refused("budget", over.hold.budget_id)]
         return await self._batches.run(lambda connection: _apply(connection, changes))
 
     async def command(self, tenant: str, target: Target, decide: Decide) -> Decided | Refusal:
@@ -163,6 +170,21 @@ def _apply(connection: sqlite3.Connection, changes: Sequence[RunChange]) -> list
         if _update(connection, update) != 1:
             raise LookupError(f"no row of {update.table} with the key {dict(update.key)}")
     return answers
+
+
+def _apply_holding(connection: sqlite3.Connection, change: RunChange) -> Answer | None:
+    """A change that takes something out of budgets, or gives it back; raises `OverBudget`, and then nothing is kept."""
+    budgets = rows_of(change, change.run.get("updated_at", 0))
+    _insert(connection, "budgets", budgets, "ON CONFLICT DO NOTHING")
+    (answer,) = _apply(connection, [change])
+    if isinstance(answer, Landed):
+        key = "tenant = ? AND id = ?"
+        sql = f"SELECT used FROM budgets WHERE {key}"
+        used = {str(row["id"]): connection.execute(sql, (change.tenant, row["id"])).fetchone()[0] for row in budgets}
+        for each in held(change, used):
+            values = (each.cap, each.used, change.tenant, each.id)
+            connection.execute(f"UPDATE budgets SET cap = ?, used = ? WHERE {key}", values)
+    return answer
 
 
 def _create(connection: sqlite3.Connection, change: RunChange) -> Answer:

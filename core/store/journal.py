@@ -146,15 +146,23 @@ class Journal:
             self._idle.set()
 
     def _take(self) -> list[_Waiting]:
-        """Everything that waits, at most one change per run and none of a run another committer is writing."""
+        """Everything that waits, at most one change per run and none of a run another committer is writing.
+
+        A change that takes something out of budgets is a batch of its own: if a budget has not that much left, only it
+        is undone.
+        """
         batch: list[_Waiting] = []
         later: list[_Waiting] = []
         while self._queue and len(batch) < MAX_BATCH:
             waiting = self._queue.popleft()
             if waiting.answer.cancelled():
                 continue
-            if _key(waiting) in self._in_flight:
+            if _key(waiting) in self._in_flight or (waiting.change.holds and batch):
                 later.append(waiting)
+            elif waiting.change.holds:
+                self._in_flight.add(_key(waiting))
+                batch.append(waiting)
+                break
             else:
                 self._in_flight.add(_key(waiting))
                 batch.append(waiting)

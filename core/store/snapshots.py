@@ -3,9 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.record.rows import ApprovalRow, ArtifactRow, AttemptRow, CallRow, RunRow, Snapshot, StopReportRow, VoteRow
+from core.record.rows import (
+    ApprovalRow,
+    ArtifactRow,
+    AttemptRow,
+    CallRow,
+    RunRow,
+    Snapshot,
+    StopReportRow,
+    TurnRow,
+    VoteRow,
+)
 
-CHILDREN = ("tool_calls", "artifacts", "approvals", "votes")
+CHILDREN = ("tool_calls", "artifacts", "approvals", "votes", "model_turns")
 """Tables a snapshot includes beside the run row."""
 
 COMMAND_CHILDREN = (*CHILDREN, "call_attempts", "stop_reports")
@@ -30,6 +40,7 @@ def snapshots_of(runs: Sequence[Any], children: Mapping[str, Sequence[Any]]) -> 
                 votes=tuple(VoteRow(**r) for r in of(run, "votes")),
                 attempts=tuple(AttemptRow(**r) for r in of(run, "call_attempts")),
                 reports=tuple(StopReportRow(**r) for r in of(run, "stop_reports")),
+                turns=tuple(TurnRow(**r) for r in of(run, "model_turns")),
             ).ordered()
         )
     return found

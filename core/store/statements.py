@@ -38,6 +38,7 @@ ON_CONFLICT = {
     "documents": "ON CONFLICT DO NOTHING",
     "outbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
     "inbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
+    "budgets": "ON CONFLICT DO NOTHING",
     "approval_cards": "ON CONFLICT DO NOTHING",
     "readings": "ON CONFLICT DO NOTHING",
     "people": "ON CONFLICT (tenant, principal) DO UPDATE SET roles_json = excluded.roles_json, "
@@ -49,7 +50,7 @@ ON_CONFLICT = {
 }
 """What a second row with the same unique key means, where it is not an error."""
 
-UPDATABLE = ("tool_calls", "call_attempts", "approvals", "votes", "spend", "steers", "inbox", "outbox")
+UPDATABLE = ("tool_calls", "call_attempts", "approvals", "votes", "model_turns", "spend", "steers", "inbox", "outbox")
 
 
 @cache

@@ -15,7 +15,17 @@ from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.approval_views import ApprovalView, VoteView
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, FreezeView, LateView, RunView, StopView
+from core.runs.views import (
+    ActionView,
+    ArtifactView,
+    CutOff,
+    EventView,
+    FreezeView,
+    LateView,
+    RunView,
+    StopView,
+    TurnView,
+)
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
 from tests.docs.links import link_problems
@@ -89,6 +99,7 @@ VIEW = RunView(
         restarted_hosts=("host-2",),
     ),
     sandbox="bwrap",
+    turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),

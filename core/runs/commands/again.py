@@ -15,6 +15,7 @@ REASONS = frozenset(
         BlockedReason.APPROVAL_EXPIRED,
         BlockedReason.LOOP,
         BlockedReason.BUDGET,
+        BlockedReason.MODEL_ERROR,
         BlockedReason.MISSING_SECRET,
         BlockedReason.DEPENDENCY_DOWN,
         BlockedReason.ARTIFACT_INTEGRITY,

@@ -47,6 +47,8 @@ class Limits:
     steps: int = 200
     wall_clock_ms: int = 24 * 3600 * 1000
     asks: int = 5
+    budget_micro_usd: int | None = None
+    """What it may spend on models."""
     """Questions to approvers before somebody has to let it go on."""
 
 
@@ -118,6 +120,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         deadline_at=now_ms + request.limits.wall_clock_ms,
         step_cap=request.limits.steps,
         ask_cap=request.limits.asks,
+        budget_micro_usd=request.limits.budget_micro_usd,
         event_hash=GENESIS,
         event_at=now_ms,
         created_at=now_ms,

@@ -12,23 +12,28 @@ from pydantic import BaseModel, ConfigDict
 
 from core.actions.policy import parse
 from core.artifacts import FileStore
+from core.budgets import micro_usd
 from core.clock import Clock, SystemClock, boot_id
 from core.execution.base import Environment, SandboxLevel, SandboxReport
 from core.ids import TENANT, Ids
+from core.planners.agent import AgentPlanner
 from core.planners.base import Planner
+from core.planners.model import Models
 from core.planners.playbook import PlaybookPlanner
 from core.planners.rollback import RollbackPlanner
+from core.planners.thinking import LanguageModel
 from core.principals import Principal
 from core.queue import SilentDoorbell
 from core.record.rows import Snapshot
 from core.record.workers import Identity
-from core.runs import reading
+from core.runs import reading, turns
 from core.runs.calls import Bench, Caps, Outdoors
 from core.runs.commands.request import Limits, Pinned, Request, accept
-from core.runs.engine import Station
 from core.runs.leases import Lease
+from core.runs.mind import Mind
 from core.runs.retries import Retries
 from core.runs.rulebook import Rulebook
+from core.runs.station import Station
 from core.runs.toolbox import DeclaredTool, Toolbox
 from core.runs.views import RunView
 from core.runs.workspaces import Workspaces
@@ -81,6 +86,16 @@ class NoSandbox:
         raise NotImplementedError
 
 
+def agent_document(*, models: list[dict[str, Any]], tools: tuple[str, ...] = (), **agent: Any) -> str:
+    """An agent as its runs pin it; a model says what differs from a script without turns."""
+    plain = {
+        "name": "main", "provider": "script", "model": "", "url": None, "secret": None, "version": None,
+        "window": 100_000, "max_output": 1_000, "price": None, "timeout_ms": 20_000, "turns": [],
+    }  # fmt: skip
+    fields = {"name": "thinker", "model": "main", "tools": list(tools), "budget": "1.00", **agent}
+    return json.dumps({"agent": fields, "models": [plain | each for each in models]})
+
+
 @dataclass
 class Rig:
     """One worker without its process."""
@@ -101,6 +116,10 @@ class Rig:
     roles: dict[str, frozenset[str]] = field(default_factory=dict)
     """Of the people the operator names."""
     planner: Planner = field(default_factory=PlaybookPlanner)
+    model: LanguageModel = field(default_factory=Models)
+    environ: dict[str, str] = field(default_factory=dict)
+    """Where a model's key is looked for."""
+    spend_caps: turns.Caps = field(default_factory=turns.Caps)
 
     def tool(
         self,
@@ -143,7 +162,7 @@ class Rig:
             database=self.database,
             clock=self.clock,
             bench=bench,
-            planners={"playbook": self.planner, "rollback": RollbackPlanner()},
+            planners={"playbook": self.planner, "agent": AgentPlanner(), "rollback": RollbackPlanner()},
             workspaces=Workspaces(self.home / "workspaces", objects),
             worker=identity.id,
             host="host-1",
@@ -151,6 +170,16 @@ class Rig:
             fences=self.home / "fences",
             holds_lease=lambda: lease.holds,
             documents=Documents(self.database),
+            mind=Mind(
+                model=self.model,
+                secrets=SystemSecrets(self.environ),
+                secret_refs=dict,
+                caps=lambda: self.spend_caps,
+                objects=objects,
+                redactor=bench.redactor,
+                retries=bench.retries,
+                ids=ids,
+            ),
         )
         self.driver = Driver(self.station, lease, SilentDoorbell(), slots=slots)
         return self.driver
@@ -176,6 +205,30 @@ class Rig:
             requester=Principal("ana"),
             loaded=True,
             limits=Limits(steps=step_cap),
+        )
+        now_ms = self.clock.wall_ms()
+        await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))
+        return run_id
+
+    async def ask_agent(
+        self, text: str, *, models: list[dict[str, Any]], tools: tuple[str, ...] = (), **agent: Any
+    ) -> str:
+        """Store a run of an agent that thinks with these models, ready to be driven."""
+        ids = Ids(self.clock)
+        run_id = ids.run()
+        pinned = agent_document(models=models, tools=tools, **agent)
+        budget = micro_usd(json.loads(pinned)["agent"]["budget"])
+        request = Request(
+            tenant=TENANT,
+            source_key=f"test:{run_id}",
+            agent="thinker",
+            document=Pinned("agent", pinned),
+            policy=Pinned("policy", "{}"),
+            text=text,
+            inputs={"request": text},
+            requester=Principal("ana"),
+            loaded=True,
+            limits=Limits(budget_micro_usd=budget),
         )
         now_ms = self.clock.wall_ms()
         await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))
@@ -209,6 +262,8 @@ async def rig(database: Database, tmp_path: Path) -> AsyncIterator[Rig]:
     yield rig
     if rig.driver is not None:
         await rig.driver.drain(0)
+    if isinstance(rig.model, Models):
+        await rig.model.close()
 
 
 def step(name: str, tool: str, **more: Any) -> dict[str, Any]:

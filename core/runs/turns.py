@@ -1,0 +1,278 @@
+"""One turn of a model, pure: what asking, its answer and its failure mean for the rows.
+
+Nothing is asked before the most it can cost is taken out of every budget it counts against, in the commit that says
+that it is asked; what it did cost is settled in the commit that keeps its answer. A turn whose worker died is charged
+at its reserve: nobody knows whether the vendor did the work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.actions.envelope import salted
+from core.budgets import day_of, month_of, usd_text
+from core.planners.agents import AgentSpec, ModelSpec
+from core.planners.base import PlanStep
+from core.planners.dialogue import Answer
+from core.record.changes import Hold, RunChange
+from core.record.rows import RunRow, Snapshot, TurnRow, dumps
+from core.record.states import BlockedReason
+from core.runs import asks
+from core.runs.draft import Draft
+from core.runs.stamps import GO_ON, Stamp, plan_line
+from core.runs.stored import Stored
+
+MOST_TRIES = 4
+"""Times one model is asked for one answer before the next one is."""
+
+NO_CAP = 2**53 - 1
+
+LOST_AFTER_MS = 600_000
+"""A turn nobody has settled for so long is charged at its reserve."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What may be spent beside what a run may; `None` = no limit."""
+
+    tree: int | None = None
+    person_day: int | None = None
+    channel_month: int | None = None
+    team_day: int | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A turn about to be asked for."""
+
+    spec: ModelSpec
+    prompt_sha256: str
+    reserved_micro_usd: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A turn that brought no usable answer."""
+
+    why: str
+    again: bool
+    cost_micro_usd: int
+    retry_after_ms: int | None = None
+    answering_model: str | None = None
+
+
+def next_model(snapshot: Snapshot, agent: AgentSpec) -> ModelSpec | None:
+    """Which model to ask next: the first that has not failed for good; `None` = all of them have."""
+    failed = snapshot.turns[-snapshot.run.retries :] if snapshot.run.retries else ()
+    for spec in agent.models:
+        tries = [turn for turn in failed if turn.requested_model == spec.label and turn.status != "lost"]
+        if len(tries) < MOST_TRIES and not any(turn.status == "refused" for turn in tries):
+            return spec
+    return None
+
+
+def holds(run: RunRow, caps: Caps, amount: int, at_ms: int) -> tuple[Hold, ...]:
+    """What a turn takes out of every budget it counts against; a budget without a cap is kept, too, to be looked at.
+
+    Args:
+        amount: Micro-USD; negative gives back.
+        at_ms: When the turn was asked for: its day and month are charged.
+    """
+    day, month = day_of(at_ms), month_of(at_ms)
+    own = run.budget_micro_usd or 0
+    tree = own if run.root_id == run.id else NO_CAP
+    found = [
+        Hold("run", run.id, "-", own, amount),
+        Hold("tree", run.root_id, "-", tree if caps.tree is None else caps.tree, amount),
+        Hold("person", run.requester, day, NO_CAP if caps.person_day is None else caps.person_day, amount),
+        Hold("team", run.team or run.tenant, day, NO_CAP if caps.team_day is None else caps.team_day, amount),
+    ]
+    if run.channel is not None:
+        cap = NO_CAP if caps.channel_month is None else caps.channel_month
+        found.append(Hold("channel", run.channel, month, cap, amount))
+    return tuple(found)
+
+
+def ask(snapshot: Snapshot, plan: Sequence[PlanStep], asked: Asked, caps: Caps, stamp: Stamp) -> RunChange:
+    """Reserve a turn; its request is sent once this is durable."""
+    run = snapshot.run
+    draft = Draft(snapshot, stamp.actor)
+    n = max((turn.n for turn in snapshot.turns), default=0) + 1
+    draft.run |= {"plan_json": dumps([plan_line(step) for step in plan]), "steps": run.steps + 1}
+    draft.insert(
+        "model_turns",
+        {
+            "tenant": run.tenant,
+            "run_id": run.id,
+            "n": n,
+            "requested_model": asked.spec.label,
+            "prompt_sha256": asked.prompt_sha256,
+            "status": "started",
+            "reserved_micro_usd": asked.reserved_micro_usd,
+            "fence": run.fence,
+            "started_at": stamp.now_ms,
+        },
+    )
+    draft.holds = holds(run, caps, asked.reserved_micro_usd, stamp.now_ms)
+    for hold in draft.holds:
+        draft.insert(
+            "spend",
+            {
+                "tenant": run.tenant,
+                "id": _spend_id(run, n, hold.scope),
+                "budget_id": hold.budget_id,
+                "run_id": run.id,
+                "reserved": hold.amount_micro_usd,
+                "reserved_at": stamp.now_ms,
+            },
+        )
+    reserved = {"turn": n, "reserved_micro_usd": asked.reserved_micro_usd}
+    draft.fact("model-asked", reserved | {"prompt": salted(run.salt, asked.prompt_sha256)}, model=asked.spec.label)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def answered(
+    snapshot: Snapshot, turn: TurnRow, answer: Answer, stored: Stored, cost: int, caps: Caps, stamp: Stamp
+) -> RunChange:
+    """Keep an answer and settle what it cost."""
+    run = snapshot.run
+    draft = Draft(snapshot, stamp.actor)
+    _settle(draft, turn, cost, caps, stamp)
+    _close(
+        draft,
+        turn,
+        "answered",
+        cost,
+        stamp,
+        answering_model=answer.model,
+        answer_sha256=stored.sha256,
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+    )
+    blob = {"tenant": run.tenant, "sha256": stored.sha256, "size": stored.size, "created_at": stamp.now_ms}
+    draft.insert("blobs", blob)
+    draft.insert(
+        "artifacts",
+        {
+            "tenant": run.tenant,
+            "id": stored.artifact_id,
+            "run_id": run.id,
+            "role": "context",
+            "name": stored.name,
+            "sha256": stored.sha256,
+            "size": stored.size,
+            "media_type": stored.media_type,
+            "created_at": stamp.now_ms,
+        },
+    )
+    draft.run["retries"] = 0
+    evidence = {"turn": turn.n, "cost_micro_usd": cost, "requested": turn.requested_model}
+    kept = {"artifact": stored.artifact_id, "digest": salted(run.salt, stored.sha256)}
+    draft.fact("model-answered", evidence, kept, model=answer.model)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def failed(
+    snapshot: Snapshot, turn: TurnRow, failure: Failed, agent: AgentSpec, caps: Caps, due_at: int, stamp: Stamp
+) -> RunChange:
+    """Settle a turn that brought nothing; it is asked for again later, of the same model or the next, or not at all."""
+    draft = Draft(snapshot, stamp.actor)
+    _settle(draft, turn, failure.cost_micro_usd, caps, stamp)
+    status = "failed" if failure.again else "refused"
+    _close(
+        draft,
+        turn,
+        status,
+        failure.cost_micro_usd,
+        stamp,
+        error=failure.why,
+        answering_model=failure.answering_model,
+    )
+    evidence = {"turn": turn.n, "cost_micro_usd": failure.cost_micro_usd, "again": failure.again}
+    draft.fact("model-failed", evidence, model=failure.answering_model or turn.requested_model)
+    retries = snapshot.run.retries + 1
+    draft.run["retries"] = retries
+    after = Snapshot(
+        run=snapshot.with_run({"retries": retries}).run,
+        turns=tuple(_with_status(each, status) if each.n == turn.n else each for each in snapshot.turns),
+    )
+    if next_model(after, agent) is None:
+        draft.run["retries"] = 0
+        draft.block(BlockedReason.MODEL_ERROR, f"{failure.why}. {GO_ON}", {"turn": turn.n})
+    else:
+        draft.run |= {"lease_owner": None, "due_at": due_at, "wake": snapshot.run.wake + 1}
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def lost(snapshot: Snapshot, turn: TurnRow, stamp: Stamp, *, owner: str | None) -> RunChange:
+    """Charge a turn nobody knows the end of at its reserve.
+
+    Args:
+        owner: The lease holder, or `None` for a command on a run that has ended.
+    """
+    run = snapshot.run
+    draft = Draft(snapshot, stamp.actor)
+    _close(draft, turn, "lost", turn.reserved_micro_usd, stamp, error="its worker was gone before it had answered")
+    for hold in holds(run, Caps(), 0, turn.started_at):
+        values = {"settled": turn.reserved_micro_usd, "settled_at": stamp.now_ms, "lost": 1}
+        draft.update("spend", {"id": _spend_id(run, turn.n, hold.scope)}, values)
+    draft.fact("model-lost", {"turn": turn.n, "cost_micro_usd": turn.reserved_micro_usd}, model=turn.requested_model)
+    return draft.seal(now_ms=stamp.now_ms, owner=owner)
+
+
+def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) -> RunChange:
+    """Park a run that cannot pay for its next turn."""
+    run = snapshot.run
+    whose = {
+        "run": "this run",
+        "tree": "this run with everything it started",
+        "person": "everything you asked for today",
+        "channel": "this channel this month",
+        "team": "your team today",
+    }[budget_id.partition(":")[0]]
+    spent = f"This run has spent {usd_text(run.cost_micro_usd)} of {usd_text(run.budget_micro_usd or 0)}"
+    may = f"its next step may cost up to {usd_text(asked.reserved_micro_usd)}, more than the budget of {whose} has left"
+    draft = Draft(snapshot, stamp.actor)
+    draft.block(
+        BlockedReason.BUDGET, f"{spent}; {may}. Raise it and let this run go on, or stop it.", {"budget": budget_id}
+    )
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def unaffordable(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
+    """Park a run whose model has no price anybody knows."""
+    draft = Draft(snapshot, stamp.actor)
+    why = f"Nobody knows what `{spec.label}` costs, so it is not asked. Add `price` to `models.{spec.name}`. {GO_ON}"
+    draft.block(BlockedReason.BUDGET, why)
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def out_of_models(snapshot: Snapshot, why: str, stamp: Stamp) -> RunChange:
+    """Park a run none of whose models answers."""
+    draft = Draft(snapshot, stamp.actor)
+    asks.drop_open(draft, stamp.now_ms)
+    draft.run["retries"] = 0
+    draft.block(BlockedReason.MODEL_ERROR, f"{why} {GO_ON}")
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def _settle(draft: Draft, turn: TurnRow, cost: int, caps: Caps, stamp: Stamp) -> None:
+    run = draft.snapshot.run
+    draft.holds = holds(run, caps, cost - turn.reserved_micro_usd, turn.started_at)
+    for hold in draft.holds:
+        values = {"settled": cost, "settled_at": stamp.now_ms}
+        draft.update("spend", {"id": _spend_id(run, turn.n, hold.scope)}, values)
+
+
+def _close(draft: Draft, turn: TurnRow, status: str, cost: int, stamp: Stamp, **more: object) -> None:
+    run = draft.snapshot.run
+    values = {"status": status, "cost_micro_usd": cost, "ended_at": stamp.now_ms, **more}
+    draft.update("model_turns", {"run_id": run.id, "n": turn.n}, values)
+    draft.run["cost_micro_usd"] = run.cost_micro_usd + cost
+
+
+def _with_status(turn: TurnRow, status: str) -> TurnRow:
+    return TurnRow(**{**turn.__dict__, "status": status})
+
+
+def _spend_id(run: RunRow, n: int, scope: str) -> str:
+    return f"{run.id}:{n}:{scope}"

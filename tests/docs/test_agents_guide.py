@@ -1,0 +1,57 @@
+"""The examples of the guide on agents are a configuration and a script, and do what the guide says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.config.load import load_config
+from core.planners.agent import AgentPlanner
+from core.planners.agents import read_agent
+from core.planners.base import Act, CallOutcome, Finish, PlanRequest, Think
+from core.planners.compile import compile_playbooks
+from core.planners.dialogue import Answer
+from core.planners.script import answer
+from core.runs.accepting import limits_of
+from core.tools.catalogue import tool_names
+from tests.docs.fences import Fence
+
+
+@pytest.mark.runs_fence("docs/guides/agents.md > Write one > 1")
+def test_the_agent_asks_for_what_the_guide_says(fence: Fence, tmp_path: Path) -> None:
+    path = tmp_path / "banksman.yml"
+    path.write_text(fence.text)
+    config = load_config(path)
+
+    (source,) = config.playbooks.values()
+    playbook = compile_playbooks([source], tools=tool_names(config))["triage"]
+    agent = read_agent(source.text)
+
+    assert ["request", "file"] == list(playbook.inputs)
+    assert ["anthropic:claude-sonnet-4-5", "openai-compatible:qwen3"] == [model.label for model in agent.models]
+    assert ("remedy.md",) == agent.artifacts
+    assert 500_000 == limits_of(config, source).budget_micro_usd
+
+
+@pytest.mark.runs_fence("docs/guides/agents.md > Without a model > 1")
+def test_the_script_is_followed(fence: Fence, tmp_path: Path) -> None:
+    (tmp_path / "turns.yml").write_text(fence.text)
+    path = tmp_path / "banksman.yml"
+    path.write_text(
+        "models: {main: {provider: script, script: turns.yml}}\n"
+        "agents: [{name: demo, model: main, tools: [files.list]}]\n"
+    )
+    (source,) = load_config(path).playbooks.values()
+    spec, planner = read_agent(source.text).models[0], AgentPlanner()
+    answers: tuple[Answer, ...] = ()
+    outcomes: tuple[CallOutcome, ...] = ()
+
+    for expected in (Think, Act, Think, Finish):
+        turn = planner.decide(PlanRequest("demo", source.text, "", {}, outcomes, answers))
+        assert expected is type(turn.move), turn
+        if isinstance(turn.move, Think):
+            answers += (answer(spec, len(answers) + 1, len(answers)),)
+        elif isinstance(turn.move, Act):
+            outcomes += (CallOutcome(turn.move.step, "succeeded", json.loads("{}"), tool=turn.move.tool),)
+
+    assert ["Look what is there"] == [line.title for line in turn.plan]
