@@ -71,6 +71,8 @@ class RunRow:
     cost_micro_usd: int = 0
     budget_micro_usd: int | None = None
     """What it may spend on models; more only by a person's word."""
+    stalls_json: str = "[]"
+    """Where it was found to go round in circles: `{"calls", "answers", "why"}`; without `why` a person let it go on."""
     blocked_reason: str | None = None
     blocked_detail: str | None = None
     outcome: str | None = None

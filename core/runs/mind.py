@@ -26,7 +26,7 @@ from core.planners.prices import price_of
 from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
-from core.runs import turns
+from core.runs import stalls, turns
 from core.runs.retries import Retries
 from core.runs.stamps import Stamp
 from core.runs.stored import Stored
@@ -165,11 +165,18 @@ class Thinker:
         if price is None:
             return turns.unaffordable(snapshot, spec, stamp), None
         self.mind.key_of(spec)
-        prompt = prompt_of(request, Talk(_tools(self.agent, toolbox)))
+        found, remembered = stalls.look(snapshot), None
+        if found is not None and found.again:
+            return turns.stalled(snapshot, found, stamp), None
+        if found is not None:
+            remembered = stalls.noted(snapshot, found, answers=len(request.answers))
+            snapshot = snapshot.with_run({"stalls_json": remembered})
+        prompt = prompt_of(request, Talk(_tools(self.agent, toolbox), stalls.notes(snapshot)))
         body = prompt.to_bytes()
         asked = Asked(spec, hashlib.sha256(body).hexdigest(), price.at_most(len(body), spec.max_output))
         self._prompt = prompt, spec
-        return turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp), asked
+        change = turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp, stalls=remembered)
+        return change, asked
 
     async def think(self, snapshot: Snapshot, turn: TurnRow, kill: asyncio.Event, *, boot_ms: int) -> None:
         """Ask, and keep what came of it in `thought`; nothing if the run was stopped meanwhile."""

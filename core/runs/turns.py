@@ -18,6 +18,7 @@ from core.record.rows import RunRow, Snapshot, TurnRow, dumps
 from core.record.states import BlockedReason
 from core.runs import asks
 from core.runs.draft import Draft
+from core.runs.stalls import Found
 from core.runs.stamps import GO_ON, Stamp, plan_line
 from core.runs.stored import Stored
 
@@ -92,12 +93,20 @@ def holds(run: RunRow, caps: Caps, amount: int, at_ms: int) -> tuple[Hold, ...]:
     return tuple(found)
 
 
-def ask(snapshot: Snapshot, plan: Sequence[PlanStep], asked: Asked, caps: Caps, stamp: Stamp) -> RunChange:
-    """Reserve a turn; its request is sent once this is durable."""
+def ask(
+    snapshot: Snapshot, plan: Sequence[PlanStep], asked: Asked, caps: Caps, stamp: Stamp, *, stalls: str | None = None
+) -> RunChange:
+    """Reserve a turn; its request is sent once this is durable.
+
+    Args:
+        stalls: What the run remembers of its stalls from now on, if another one was found.
+    """
     run = snapshot.run
     draft = Draft(snapshot, stamp.actor)
     n = max((turn.n for turn in snapshot.turns), default=0) + 1
     draft.run |= {"plan_json": dumps([plan_line(step) for step in plan]), "steps": run.steps + 1}
+    if stalls is not None:
+        draft.run["stalls_json"] = stalls
     draft.insert(
         "model_turns",
         {
@@ -217,6 +226,14 @@ def lost(snapshot: Snapshot, turn: TurnRow, stamp: Stamp, *, owner: str | None) 
         draft.update("spend", {"id": _spend_id(run, turn.n, hold.scope)}, values)
     draft.fact("model-lost", {"turn": turn.n, "cost_micro_usd": turn.reserved_micro_usd}, model=turn.requested_model)
     return draft.seal(now_ms=stamp.now_ms, owner=owner)
+
+
+def stalled(snapshot: Snapshot, found: Found, stamp: Stamp) -> RunChange:
+    """Park a run that goes round in circles although its model was told."""
+    draft = Draft(snapshot, stamp.actor)
+    why = f"It gets nowhere: {found.stall.text}. Let it ask again to go on, or stop it."
+    draft.block(BlockedReason.LOOP, why, {"calls": len(snapshot.calls)})
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
 def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) -> RunChange:

@@ -74,6 +74,7 @@ runs = Table(
     number("ask_cap", 5),
     number("cost_micro_usd"),
     Column("budget_micro_usd", BigInteger, comment="what it may spend; null = nothing that costs money"),
+    json_text("stalls_json", "[]"),
     reference("blocked_reason"),
     Column("blocked_detail", Text),
     Column("outcome", Text),

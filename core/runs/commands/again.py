@@ -7,7 +7,7 @@ from core.principals import Actor, Principal
 from core.record.changes import Decided, Refusal
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason, RunState
-from core.runs import asks
+from core.runs import asks, stalls
 from core.runs.draft import Draft
 
 REASONS = frozenset(
@@ -45,6 +45,8 @@ def ask_again(runs: Sequence[Snapshot], *, run_id: str, by: Principal, now_ms: i
     draft.move(RunState.PLANNING, {"why": "ask-again"})
     asks.wake(draft)
     draft.run |= {"retries": 0}
+    if run.blocked_reason == BlockedReason.LOOP:
+        draft.run["stalls_json"] = stalls.let_go_on(snapshot)
     if len(snapshot.approvals) >= run.ask_cap:
         draft.run |= {"ask_cap": len(snapshot.approvals) + MORE_ASKS}
     return Decided((draft.seal(now_ms=now_ms),), f"Run {run.id} goes on and asks again.")

@@ -1,9 +1,15 @@
 """Runs of agents: a model is asked turn by turn, its calls are run like any, and what it costs is held to."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from core.ids import TENANT
+from core.principals import Principal
+from core.record.changes import Decided
+from core.runs.commands.again import ask_again
+from core.store.lane import Target
 from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig
 from tests.vendors import Say, anthropic_server, openai_server
@@ -243,3 +249,28 @@ async def test_what_was_declared_has_to_be_there_before_it_counts_as_done(rig: R
     assert "failed" == view.state
     assert "`report.md` was not kept" in str(view.outcome)
     assert 3 == len((await rig.row(run_id)).turns)
+
+
+async def test_an_agent_that_goes_round_in_circles_is_told_once_and_then_parked(rig: Rig) -> None:
+    async def the_same(probe: Probe, context: ToolContext) -> ToolResult:
+        return ToolResult("succeeded", {"status": "queued"})
+
+    probe = rig.tool("look", the_same)
+    await rig.start()
+    again = [Say("", [("look", {"nonce": f"{n:08x}a"})]) for n in range(20)]
+    async with openai_server(*again) as vendor:
+        run_id = await rig.ask_agent("Wait for it.", models=[at(vendor.url)], tools=("look",))
+        view = await rig.drive(run_id)
+
+        assert ("blocked", "loop") == (view.state, view.blocked_reason), view
+        assert "look (3 times)" in str(view.blocked_detail)
+        assert 6 == len(probe.contexts)
+        told = ["You are getting nowhere" in str(asked["messages"]) for asked in vendor.asked]
+        assert [False] * 3 + [True] * 3 == told
+
+        go_on = partial(ask_again, run_id=run_id, by=Principal("ana"), now_ms=rig.clock.wall_ms())
+        assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), go_on), Decided)
+        view = await rig.drive(run_id)
+
+    assert ("blocked", "loop") == (view.state, view.blocked_reason)
+    assert 12 == len(probe.contexts), "told again before it is parked again"

@@ -1,4 +1,4 @@
-"""What a request to a model may cost, under which fence it was sent and what went wrong; what a run may spend."""
+"""What a request to a model may cost, under which fence it was sent and what went wrong; what a run may spend, and where it stalled."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,5 +13,7 @@ def upgrade() -> None:
     for name in ("reserved_micro_usd", "fence"):
         op.add_column("model_turns", sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0")))
     op.add_column("model_turns", sa.Column("error", sa.Text(), nullable=True))
+    empty = sa.text("'[]'")
+    op.add_column("runs", sa.Column("stalls_json", sa.Text(), nullable=False, server_default=empty))
     comment = "what it may spend; null = nothing that costs money"
     op.add_column("runs", sa.Column("budget_micro_usd", sa.BigInteger(), nullable=True, comment=comment))

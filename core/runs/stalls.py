@@ -1,0 +1,86 @@
+"""Agents that get nowhere: seen before each turn, told to the model once, and the second time to a person.
+
+What is looked at are the calls since the last time, so that a plan made anew gets a chance of its own. Where that was
+stands in the run; a person who lets it go on is one of those places.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.loops import Mark, Stall, digest_of, stall
+from core.record.rows import CallRow, Snapshot, dumps
+from core.record.states import CallStatus
+
+_ENDED = (CallStatus.SUCCEEDED, CallStatus.FAILED)
+_MOST_ERROR = 60
+"""Characters of an error that say of which kind it is."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stall, and whether the model has been told of one before."""
+
+    stall: Stall
+    again: bool
+
+
+def look(snapshot: Snapshot) -> Found | None:
+    """Whether the run has gone round in circles since it was last said."""
+    before = entries(snapshot)
+    since = max((entry["calls"] for entry in before), default=0)
+    found = stall([_mark(snapshot, call) for call in snapshot.calls[since:] if call.call_status in _ENDED])
+    return None if found is None else Found(found, bool(before) and "why" in before[-1])
+
+
+def noted(snapshot: Snapshot, found: Found, *, answers: int) -> str:
+    """`stalls_json` with this one added."""
+    entry = {"calls": len(snapshot.calls), "answers": answers, "why": found.stall.text}
+    return dumps([*entries(snapshot), entry])
+
+
+def let_go_on(snapshot: Snapshot) -> str:
+    """`stalls_json` once a person has let the run go on."""
+    return dumps([*entries(snapshot), {"calls": len(snapshot.calls), "answers": 0}])
+
+
+def notes(snapshot: Snapshot) -> tuple[tuple[int, str], ...]:
+    """What the model is told of its stalls, each after so many of its answers."""
+    return tuple((entry["answers"], _told(entry["why"])) for entry in entries(snapshot) if "why" in entry)
+
+
+def entries(snapshot: Snapshot) -> Sequence[Mapping[str, Any]]:
+    """Where it was found to stall, and where a person let it go on, in order."""
+    found: list[Mapping[str, Any]] = json.loads(snapshot.run.stalls_json)
+    return found
+
+
+def _told(why: str) -> str:
+    return (
+        f"You are getting nowhere: {why}. Say in a new plan what you have learned and what you will do differently, "
+        "or end and say what stands in the way. If this goes on, the work is stopped and a person is asked."
+    )
+
+
+def _mark(snapshot: Snapshot, call: CallRow) -> Mark:
+    args = json.loads(call.envelope)["args"]
+    failed = call.call_status is CallStatus.FAILED
+    error = (call.error or "it failed")[:_MOST_ERROR] if failed else ""
+    kept = {artifact.sha256 for artifact in snapshot.artifacts if artifact.call_id == call.id}
+    earlier = {
+        artifact.sha256
+        for artifact in snapshot.artifacts
+        if artifact.call_id is not None and artifact.call_id != call.id and _before(snapshot, artifact.call_id, call)
+    }
+    return Mark(
+        title=call.title or call.tool,
+        action=digest_of(call.tool, dumps(args)),
+        outcome=digest_of(call.result_json or "", call.error or ""),
+        error=digest_of(call.tool, error) if failed else "",
+        progress=bool(kept - earlier),
+    )
+
+
+def _before(snapshot: Snapshot, call_id: str, call: CallRow) -> bool:
+    return any(each.id == call_id and each.position < call.position for each in snapshot.calls)
