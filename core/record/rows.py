@@ -272,6 +272,8 @@ class TurnRow:
     cost_micro_usd: int = 0
     reserved_micro_usd: int = 0
     fence: int = 0
+    covers: int | None = None
+    """Of a turn that summarises: how many answers it stands for."""
     error: str | None = None
     ended_at: int | None = None
 

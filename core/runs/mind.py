@@ -18,7 +18,7 @@ from core.config.language import KEYS
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, TerminalError
 from core.ids import Ids
-from core.planners.agent import PLAN, Talk, prompt_of
+from core.planners.agent import PLAN, Talk, prompt_of, summary_prompt
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
 from core.planners.base import PlanRequest, Turn
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec
@@ -47,6 +47,10 @@ _LONG_PAUSE_MS = 30_000
 _MAX_RETRY_AFTER_S = 600.0
 _ROOM = 3 * MAX_ANSWER_BYTES
 """A stored answer holds it in our words and in the vendor's."""
+_FULL = 0.6
+"""Share of a model's window at which older turns are summed up: the summary has to fit as well."""
+_BYTES_PER_TOKEN = 3
+"""Fewer than most texts have: it is better to sum up early than to be refused."""
 _MAX_THREAD_BYTES = 200_000
 
 
@@ -119,7 +123,16 @@ class Thinker:
 
     def answers(self, snapshot: Snapshot) -> tuple[Answer, ...]:
         """Every answer that counts, in order."""
-        return tuple(self._answers[turn.n] for turn in snapshot.turns if turn.status == "answered")
+        return tuple(
+            self._answers[turn.n] for turn in snapshot.turns if turn.status == "answered" and turn.covers is None
+        )
+
+    def _summary(self, snapshot: Snapshot) -> tuple[int, str] | None:
+        """The last summary, and for how many answers it stands."""
+        for turn in reversed(snapshot.turns):
+            if turn.status == "answered" and turn.covers is not None:
+                return turn.covers, self._answers[turn.n].text
+        return None
 
     @property
     def context(self) -> str:
@@ -171,11 +184,18 @@ class Thinker:
         if found is not None:
             remembered = stalls.noted(snapshot, found, answers=len(request.answers))
             snapshot = snapshot.with_run({"stalls_json": remembered})
-        prompt = prompt_of(request, Talk(_tools(self.agent, toolbox), stalls.notes(snapshot)))
+        summary, covers = self._summary(snapshot), None
+        talk = Talk(_tools(self.agent, toolbox), stalls.notes(snapshot), summary)
+        prompt = prompt_of(request, talk)
+        if _tokens(prompt) > spec.window * _FULL:
+            if len(request.answers) - (summary[0] if summary else 0) > 1:
+                prompt, covers = summary_prompt(request, talk), len(request.answers) - 1
+            if _tokens(prompt) + spec.max_output > spec.window:
+                return turns.too_long(snapshot, spec, stamp), None
         body = prompt.to_bytes()
         asked = Asked(spec, hashlib.sha256(body).hexdigest(), price.at_most(len(body), spec.max_output))
         self._prompt = prompt, spec
-        change = turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp, stalls=remembered)
+        change = turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp, stalls=remembered, covers=covers)
         return change, asked
 
     async def think(self, snapshot: Snapshot, turn: TurnRow, kill: asyncio.Event, *, boot_ms: int) -> None:
@@ -227,6 +247,9 @@ class Thinker:
         if spec.version is not None and answer.model != spec.version:
             why = f"`{answer.model}` answered where `{spec.version}` was asked for, so its answer is not used"
             return _Thought(turn, None, None, cost, Failed(why, False, cost, None, answer.model))
+        if turn.covers is not None and not answer.text.strip():
+            why = f"`{spec.label}` did not sum up what no longer fits its window"
+            return _Thought(turn, None, None, cost, Failed(why, True, cost, None, answer.model))
         body = self.mind.redactor.redact_json(json.loads(answer.to_bytes()))
         data = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
         if len(data) > _ROOM:
@@ -235,7 +258,7 @@ class Thinker:
         answer = usable(Answer.from_bytes(data), {*self.agent.tools, PLAN})
         data = answer.to_bytes()
         kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
-        name = f"answer-{turn.n}.json"
+        name = f"{'answer' if turn.covers is None else 'summary'}-{turn.n}.json"
         stored = Stored(self.mind.ids.artifact(), name, kept.sha256, kept.size, "application/json")
         return _Thought(turn, answer, stored, cost)
 
@@ -286,6 +309,10 @@ def _spelled(name: str) -> str:
         return flat
     end = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{flat[: MOST_CHARACTERS - 9]}-{end}"
+
+
+def _tokens(prompt: Prompt) -> int:
+    return prompt.size_bytes() // _BYTES_PER_TOKEN
 
 
 def _name(spec: ModelSpec) -> str:

@@ -94,12 +94,20 @@ def holds(run: RunRow, caps: Caps, amount: int, at_ms: int) -> tuple[Hold, ...]:
 
 
 def ask(
-    snapshot: Snapshot, plan: Sequence[PlanStep], asked: Asked, caps: Caps, stamp: Stamp, *, stalls: str | None = None
+    snapshot: Snapshot,
+    plan: Sequence[PlanStep],
+    asked: Asked,
+    caps: Caps,
+    stamp: Stamp,
+    *,
+    stalls: str | None = None,
+    covers: int | None = None,
 ) -> RunChange:
     """Reserve a turn; its request is sent once this is durable.
 
     Args:
         stalls: What the run remembers of its stalls from now on, if another one was found.
+        covers: For how many answers its answer will stand, if it is to sum up.
     """
     run = snapshot.run
     draft = Draft(snapshot, stamp.actor)
@@ -118,6 +126,7 @@ def ask(
             "status": "started",
             "reserved_micro_usd": asked.reserved_micro_usd,
             "fence": run.fence,
+            "covers": covers,
             "started_at": stamp.now_ms,
         },
     )
@@ -233,6 +242,14 @@ def stalled(snapshot: Snapshot, found: Found, stamp: Stamp) -> RunChange:
     draft = Draft(snapshot, stamp.actor)
     why = f"It gets nowhere: {found.stall.text}. Let it ask again to go on, or stop it."
     draft.block(BlockedReason.LOOP, why, {"calls": len(snapshot.calls)})
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def too_long(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
+    """Park a run whose model cannot read what it would have to."""
+    draft = Draft(snapshot, stamp.actor)
+    why = f"What it has to read is more than the window of `{spec.label}`, {spec.window:,} tokens, even summed up."
+    draft.block(BlockedReason.MODEL_ERROR, f"{why} Ask again with less, or of a model that reads more.")
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 

@@ -108,7 +108,9 @@ class PostgresLane:
             (answer,) = await self._apply(connection, [change])
             if isinstance(answer, Landed):
                 ids = [row["id"] for row in budgets]
-                locked = "SELECT id, used FROM budgets WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"
+                locked = (
+                    "SELECT b.id, b.used FROM budgets b WHERE b.tenant = $1 AND b.id = ANY($2) ORDER BY b.id FOR UPDATE"
+                )
                 used = {row["id"]: row["used"] for row in await connection.fetch(locked, change.tenant, ids)}
                 for each in held(change, used):
                     values = {"cap": each.cap, "used": each.used}

@@ -360,6 +360,7 @@ model_turns = Table(
     *references("answering_model", "prompt_sha256", "answer_sha256"),
     number("format", 1),
     *numbers("input_tokens", "output_tokens", "cost_micro_usd", "reserved_micro_usd", "fence"),
+    Column("covers", Integer, comment="of a summary: how many answers it stands for"),
     reference("status"),
     Column("error", Text),
     time_ms("started_at", needed=True),

@@ -54,6 +54,7 @@ async def test_every_part_answers_where_run_json_says_and_a_stop_is_counted(hous
     root = await team.say("@banksman runaway")
     card = await team.card(root, "Running")
     until(lambda: counted(house, "worker")["banksman_slices_under_way"] >= 1, "a slice under way")
+    house.working(run_of(card))
 
     await team.click(card, "Kill", "requester")
     await team.card(root, "Stop confirmed")

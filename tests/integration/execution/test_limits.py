@@ -63,7 +63,10 @@ async def test_memory_is_limited_for_all_processes_together(
 async def test_memory_is_limited_without_cgroups_too(bare_environment: LocalEnvironment, python: Build) -> None:
     result = await bare_environment.run(python(GREEDY, limits=Limits(memory_bytes=128 << 20, wall_s=8)))
 
-    assert ("limit", "It used more than 128 MiB of memory and was stopped.") == (result.ended, result.limit), result
+    # A process that is faster than whoever watches it runs into its own limit, which the kernel holds.
+    stopped = ("limit", "It used more than 128 MiB of memory and was stopped.") == (result.ended, result.limit)
+    refused = result.exit_code == 1 and b"MemoryError" in result.stderr
+    assert stopped or refused, result
 
 
 async def test_one_huge_request_for_memory_is_refused_without_cgroups(

@@ -274,3 +274,34 @@ async def test_an_agent_that_goes_round_in_circles_is_told_once_and_then_parked(
 
     assert ("blocked", "loop") == (view.state, view.blocked_reason)
     assert 12 == len(probe.contexts), "told again before it is parked again"
+
+
+async def test_what_no_longer_fits_the_window_is_summed_up_and_kept(rig: Rig) -> None:
+    async def tells_much(probe: Probe, context: ToolContext) -> ToolResult:
+        return ToolResult("succeeded", {"text": f"chapter {'abcdefgh'[len(probe.contexts) - 1]} " + "word " * 400})
+
+    rig.tool("read", tells_much)
+    await rig.start()
+    turns_ = [Say("", [("read", {"chapter": chapter})]) for chapter in "abc"]
+    async with openai_server(*turns_, Say("Chapter a and b are about words."), Say("All read.")) as vendor:
+        model = at(vendor.url, window=4_500, max_output=500)
+        run_id = await rig.ask_agent("Read all of it.", models=[model], tools=("read",))
+        view = await rig.drive(run_id)
+
+    assert "completed" == view.state, (view.outcome, view.blocked_detail)
+    assert [None, None, None, 2, None] == [turn.covers for turn in (await rig.row(run_id)).turns]
+    assert "Sum up everything so far" in str(vendor.asked[3]["messages"][-1])
+    last = str(vendor.asked[4]["messages"])
+    assert "are about words" in last and "Read all of it." in last and "chapter c" in last
+    assert "chapter a" not in last.replace("Chapter a", "")
+    assert "summary-4.json" in [artifact.name for artifact in view.artifacts]
+
+
+async def test_a_request_that_no_window_holds_is_said_and_not_cut(rig: Rig) -> None:
+    await rig.start()
+    async with openai_server() as vendor:
+        run_id = await rig.ask_agent("word " * 4_000, models=[at(vendor.url, window=4_500, max_output=500)])
+        view = await rig.drive(run_id)
+
+    assert ("blocked", "model-error") == (view.state, view.blocked_reason)
+    assert [] == vendor.asked

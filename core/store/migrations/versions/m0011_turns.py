@@ -12,6 +12,8 @@ depends_on = None
 def upgrade() -> None:
     for name in ("reserved_micro_usd", "fence"):
         op.add_column("model_turns", sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+    covers = "of a summary: how many answers it stands for"
+    op.add_column("model_turns", sa.Column("covers", sa.Integer(), nullable=True, comment=covers))
     op.add_column("model_turns", sa.Column("error", sa.Text(), nullable=True))
     empty = sa.text("'[]'")
     op.add_column("runs", sa.Column("stalls_json", sa.Text(), nullable=False, server_default=empty))
