@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol
 
+from core.actions.envelope import NotCanonical, canonical
 from core.errors import BanksmanError
 from core.planners.agents import ModelSpec
 from core.planners.dialogue import MAX_CALLS, MOST_ASKED, Answer, AskedCall, PlanItem, Prompt
@@ -60,7 +61,7 @@ def usable(answer: Answer, tools: Collection[str]) -> Answer:
     """The answer with everything in it refused that may not be carried out.
 
     Args:
-        tools: The agent's, by our names.
+        tools: Those it was given, by our names.
     """
     seen: set[str] = set()
     calls: list[AskedCall] = []
@@ -76,11 +77,22 @@ def usable(answer: Answer, tools: Collection[str]) -> Answer:
         elif not refusal and call.tool == PLAN_TOOL:
             published = _published(call)
             plan, refusal = (published, "") if published is not None else (plan, "Not published: give `steps`.")
+        elif not refusal and (trouble := _unusable(call)):
+            refusal = f"Not carried out: its arguments cannot be used: {trouble}."
         elif not refusal and call.tool not in tools:
             there = ", ".join(sorted(tools)[:20]) or "none"
             refusal = f"Not carried out: you have no tool {call.tool[:80]!r}. You have: {there}."
         calls.append(replace(call, id=id_, refusal=refusal))
     return replace(answer, calls=tuple(calls), plan=plan)
+
+
+def _unusable(call: AskedCall) -> str:
+    """Why the arguments have no single form, so that nobody could be asked about exactly them; empty if they have."""
+    try:
+        canonical(dict(call.args))
+    except NotCanonical as error:
+        return error.user_text.rstrip(".")
+    return ""
 
 
 def _published(call: AskedCall) -> tuple[PlanItem, ...] | None:

@@ -137,6 +137,9 @@ class Slice:
         if ended is not None:
             crashpoint("CP17", ended)
         answer = await self._station.database.journal.commit(change)
+        if answer == Refused("frozen") and self._thinker is not None and self._thinker.thought is not None:
+            self._apart = True
+            return True
         if answer == Refused("frozen"):
             halt = await self._halted(change)
             if halt is None:

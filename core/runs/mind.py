@@ -18,7 +18,7 @@ from core.config.language import KEYS
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, TerminalError
 from core.ids import Ids
-from core.planners.agent import PLAN, Talk, prompt_of, summary_prompt
+from core.planners.agent import Talk, prompt_of, summary_prompt
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
 from core.planners.base import PlanRequest, Turn
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec
@@ -255,7 +255,7 @@ class Thinker:
         if len(data) > _ROOM:
             why = f"`{spec.label}` answered with {len(data):,} bytes, which is more than anybody reads"
             return _Thought(turn, None, None, cost, Failed(why, True, cost, None, answer.model))
-        answer = usable(Answer.from_bytes(data), {*self.agent.tools, PLAN})
+        answer = usable(Answer.from_bytes(data), {tool.tool for tool in prompt.tools})
         data = answer.to_bytes()
         kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
         name = f"{'answer' if turn.covers is None else 'summary'}-{turn.n}.json"

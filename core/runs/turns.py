@@ -25,6 +25,9 @@ from core.runs.stored import Stored
 MOST_TRIES = 4
 """Times one model is asked for one answer before the next one is."""
 
+MODEL = "model"
+"""What a freeze of a tool would have to be called to cover every request to a model, and nothing else."""
+
 NO_CAP = 2**53 - 1
 
 LOST_AFTER_MS = 600_000
@@ -113,6 +116,7 @@ def ask(
     draft = Draft(snapshot, stamp.actor)
     n = max((turn.n for turn in snapshot.turns), default=0) + 1
     draft.run |= {"plan_json": dumps([plan_line(step) for step in plan]), "steps": run.steps + 1}
+    draft.freezable = MODEL
     if stalls is not None:
         draft.run["stalls_json"] = stalls
     draft.insert(

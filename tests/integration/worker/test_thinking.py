@@ -12,6 +12,7 @@ from core.runs.commands.again import ask_again
 from core.store.lane import Target
 from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig
+from tests.integration.worker.operating import frozen
 from tests.vendors import Say, anthropic_server, openai_server
 
 PRICE = {"input": "2", "output": "10"}
@@ -113,6 +114,29 @@ async def test_what_a_model_may_not_do_is_told_to_it_and_never_done(rig: Rig) ->
         next(part for part in ("no tool", "not JSON", "no mapping") if part in each) for each in told[:4]
     ]
     assert all("number" in each for each in told[4:])
+
+
+async def test_arguments_that_have_no_single_form_are_told_to_it(rig: Rig) -> None:
+    probe = rig.tool("look", _works)
+    await rig.start()
+    async with openai_server(Say("", [("look", {"n": 0.5}), ("look", {"n": 1})]), Say("I see.")) as vendor:
+        run_id = await rig.ask_agent("Try.", models=[at(vendor.url)], tools=("look", "gone"))
+        view = await rig.drive(run_id)
+
+    assert "completed" == view.state, (view.outcome, view.blocked_detail)
+    assert 1 == len(probe.contexts)
+    assert "cannot be used" in str(vendor.asked[1]["messages"])
+
+
+async def test_a_frozen_run_asks_no_model(rig: Rig) -> None:
+    await rig.start()
+    async with openai_server(Say("Done.")) as vendor:
+        run_id = await rig.ask_agent("Say it.", models=[at(vendor.url)])
+        await frozen(rig, "agent:thinker")
+        view = await rig.drive(run_id)
+
+    assert ("blocked", "frozen") == (view.state, view.blocked_reason), view
+    assert [] == vendor.asked
 
 
 async def test_of_many_calls_in_one_answer_the_first_sixteen_are_made(rig: Rig) -> None:
