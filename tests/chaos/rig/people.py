@@ -15,6 +15,8 @@ from tests.chaos.rig.installation import Installation
 Json = dict[str, Any]
 
 LOOK_S = 0.25
+LOOKED_S = 3.0
+"""How long a person looks for something before saying that it did not happen."""
 PATIENCE_S = 6.0
 """How long a person waits for a click to show before clicking again."""
 
@@ -30,6 +32,8 @@ class People:
     unwanted: set[str] = field(default_factory=set)
     """Roots of threads whose run somebody stops."""
     _clicked: dict[str, float] = field(default_factory=dict)
+    _doubted: dict[str, float] = field(default_factory=dict)
+    """When somebody first looked for a call in doubt, and did not find it."""
     messages: list[Json] = field(default_factory=list)
 
     async def live(self) -> None:
@@ -58,7 +62,10 @@ class People:
         elif (pressed := button(message, "Approve")) is not None:
             await self._click(message, pressed, "approver", "approve")
         elif (ran := button(message, "It ran")) is not None and (other := button(message, "It did not run")):
-            happened = str(ran["value"]).partition(":")[2] in {effect["call"] for effect in self.house.effects()}
+            call = str(ran["value"]).partition(":")[2]
+            happened = call in {effect["call"] for effect in self.house.effects()}
+            if not happened and time.monotonic() - self._doubted.setdefault(call, time.monotonic()) < LOOKED_S:
+                return  # what has just reached the other side may not be on record there yet
             await self._click(message, ran if happened else other, "requester", "it ran" if happened else "it did not")
 
     async def _click(self, message: Json, pressed: Json, by: str, what: str) -> None:
