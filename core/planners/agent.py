@@ -11,10 +11,7 @@ from dataclasses import dataclass, replace
 
 from core.planners.agents import AgentSpec, read_agent
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Think, Turn
-from core.planners.dialogue import Answer, AskedCall, PlanItem, Prompt, Returned, Told, ToolSpec
-
-PLAN = "plan"
-"""The tool that publishes the plan; it performs nothing."""
+from core.planners.dialogue import PLAN, Answer, AskedCall, PlanItem, Prompt, Returned, Told, ToolSpec
 
 MOST_REMINDERS = 2
 """How often a model is told that it has not done what it says before the run gives up."""

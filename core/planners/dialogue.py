@@ -12,6 +12,9 @@ from typing import Any, Literal
 Json = Any
 """A JSON value: its shape is the tool's or the vendor's."""
 
+PLAN = "plan"
+"""The tool that publishes the plan; it performs nothing."""
+
 FORMAT = 1
 """Of a stored answer."""
 
@@ -142,12 +145,8 @@ class Prompt:
     """In order; what comes back for the calls of an answer follows it at once."""
     tools: tuple[ToolSpec, ...]
 
-    def size_bytes(self) -> int:
-        """At least as many bytes as a request with it has tokens."""
-        return len(self.to_bytes())
-
     def to_bytes(self) -> bytes:
-        """The whole prompt as bytes; equal prompts have equal bytes."""
+        """The whole prompt as bytes, at least as many as it has tokens; equal prompts have equal bytes."""
         said: list[Json] = []
         for each in self.said:
             match each:

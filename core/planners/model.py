@@ -19,7 +19,7 @@ from core.planners.thinking import ModelFailed, OnText
 IDLE_S = 30.0
 """How long a model may say nothing in the middle of an answer."""
 
-_SPEAKS = {"openai-compatible": "openai", "script": "script"}
+_SPEAKS = {"openai-compatible": "openai"}
 
 
 class Models:

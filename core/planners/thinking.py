@@ -12,9 +12,8 @@ from typing import Protocol
 from core.actions.envelope import NotCanonical, canonical
 from core.errors import BanksmanError
 from core.planners.agents import ModelSpec
-from core.planners.dialogue import MAX_CALLS, MOST_ASKED, Answer, AskedCall, PlanItem, Prompt
+from core.planners.dialogue import MAX_CALLS, MOST_ASKED, PLAN, Answer, AskedCall, PlanItem, Prompt
 
-PLAN_TOOL = "plan"
 _PLAN_LINES = 40
 
 
@@ -74,7 +73,7 @@ def usable(answer: Answer, tools: Collection[str]) -> Answer:
         refusal = call.refusal
         if not refusal and index >= MAX_CALLS:
             refusal = f"Not carried out: one answer may ask for {MAX_CALLS} calls."
-        elif not refusal and call.tool == PLAN_TOOL:
+        elif not refusal and call.tool == PLAN:
             published = _published(call)
             plan, refusal = (published, "") if published is not None else (plan, "Not published: give `steps`.")
         elif not refusal and (trouble := _unusable(call)):

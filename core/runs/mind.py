@@ -187,12 +187,13 @@ class Thinker:
         summary, covers = self._summary(snapshot), None
         talk = Talk(_tools(self.agent, toolbox), stalls.notes(snapshot), summary)
         prompt = prompt_of(request, talk)
-        if _tokens(prompt) > spec.window * _FULL:
+        body = prompt.to_bytes()
+        if _tokens(body) > spec.window * _FULL:
             if len(request.answers) - (summary[0] if summary else 0) > 1:
                 prompt, covers = summary_prompt(request, talk), len(request.answers) - 1
-            if _tokens(prompt) + spec.max_output > spec.window:
+                body = prompt.to_bytes()
+            if _tokens(body) + spec.max_output > spec.window:
                 return turns.too_long(snapshot, spec, stamp), None
-        body = prompt.to_bytes()
         asked = Asked(spec, hashlib.sha256(body).hexdigest(), price.at_most(len(body), spec.max_output))
         self._prompt = prompt, spec
         change = turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp, stalls=remembered, covers=covers)
@@ -311,8 +312,8 @@ def _spelled(name: str) -> str:
     return f"{flat[: MOST_CHARACTERS - 9]}-{end}"
 
 
-def _tokens(prompt: Prompt) -> int:
-    return prompt.size_bytes() // _BYTES_PER_TOKEN
+def _tokens(prompt: bytes) -> int:
+    return len(prompt) // _BYTES_PER_TOKEN
 
 
 def _name(spec: ModelSpec) -> str:

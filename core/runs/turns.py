@@ -6,7 +6,7 @@ at its reserve: nobody knows whether the vendor did the work.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.actions.envelope import salted
 from core.budgets import day_of, month_of, usd_text
@@ -16,7 +16,7 @@ from core.planners.dialogue import Answer
 from core.record.changes import Hold, RunChange
 from core.record.rows import RunRow, Snapshot, TurnRow, dumps
 from core.record.states import BlockedReason
-from core.runs import asks
+from core.runs import asks, steps
 from core.runs.draft import Draft
 from core.runs.stalls import Found
 from core.runs.stamps import GO_ON, Stamp, plan_line
@@ -215,7 +215,7 @@ def failed(
     draft.run["retries"] = retries
     after = Snapshot(
         run=snapshot.with_run({"retries": retries}).run,
-        turns=tuple(_with_status(each, status) if each.n == turn.n else each for each in snapshot.turns),
+        turns=tuple(replace(each, status=status) if each.n == turn.n else each for each in snapshot.turns),
     )
     if next_model(after, agent) is None:
         draft.run["retries"] = 0
@@ -251,10 +251,9 @@ def stalled(snapshot: Snapshot, found: Found, stamp: Stamp) -> RunChange:
 
 def too_long(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
     """Park a run whose model cannot read what it would have to."""
-    draft = Draft(snapshot, stamp.actor)
     why = f"What it has to read is more than the window of `{spec.label}`, {spec.window:,} tokens, even summed up."
-    draft.block(BlockedReason.MODEL_ERROR, f"{why} Ask again with less, or of a model that reads more.")
-    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+    remedy = "Ask again with less, or of a model that reads more."
+    return steps.block(snapshot, BlockedReason.MODEL_ERROR, f"{why} {remedy}", stamp)
 
 
 def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) -> RunChange:
@@ -278,10 +277,8 @@ def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) 
 
 def unaffordable(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
     """Park a run whose model has no price anybody knows."""
-    draft = Draft(snapshot, stamp.actor)
     why = f"Nobody knows what `{spec.label}` costs, so it is not asked. Add `price` to `models.{spec.name}`. {GO_ON}"
-    draft.block(BlockedReason.BUDGET, why)
-    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+    return steps.block(snapshot, BlockedReason.BUDGET, why, stamp)
 
 
 def out_of_models(snapshot: Snapshot, why: str, stamp: Stamp) -> RunChange:
@@ -306,10 +303,6 @@ def _close(draft: Draft, turn: TurnRow, status: str, cost: int, stamp: Stamp, **
     values = {"status": status, "cost_micro_usd": cost, "ended_at": stamp.now_ms, **more}
     draft.update("model_turns", {"run_id": run.id, "n": turn.n}, values)
     draft.run["cost_micro_usd"] = run.cost_micro_usd + cost
-
-
-def _with_status(turn: TurnRow, status: str) -> TurnRow:
-    return TurnRow(**{**turn.__dict__, "status": status})
 
 
 def _spend_id(run: RunRow, n: int, scope: str) -> str:
