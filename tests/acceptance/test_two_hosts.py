@@ -204,7 +204,8 @@ def test_a_worker_that_is_killed_is_replaced_on_the_other_host_when_its_own_has_
 
     taken_over(run_id, fence)
     assert fence not in fences(run_id)
-    assert "worker_died" in away.log("reaper"), "its lease ran out before its host said that it died"
+    # Said only by whoever ended its lease before it ran out, and only after that.
+    until(lambda: "worker_died" in away.log("reaper"), "its host to have said that it died")
     assert "worker_died" not in here.log("worker") + here.log("reaper")
     open_gate(here, run_id, "from the other host")
     shown = place.reaches(run_id, "completed")

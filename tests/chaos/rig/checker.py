@@ -72,8 +72,6 @@ async def history(house: Installation, messages: Sequence[Json]) -> History:
             rows = {name: (await connection.execute(text(f"SELECT * FROM {name}"))).mappings().all() for name in tables}
     finally:
         await database.close()
-    by_key = {row["idem_key"]: row for row in rows["tool_calls"]}
-    effects = [_named(effect, by_key) for effect in house.effects()]
     return History(
         rows["runs"],
         {row["id"]: row for row in rows["tool_calls"]},
@@ -81,17 +79,9 @@ async def history(house: Installation, messages: Sequence[Json]) -> History:
         rows["votes"],
         {row["id"]: row for row in rows["approvals"]},
         rows["late_results"],
-        effects,
+        await house.effects(),
         messages,
     )
-
-
-def _named(effect: Json, by_key: Mapping[str, Row]) -> Json:
-    """An effect whose client was killed before the witness could ask whose it was, by what it said itself: its key."""
-    call = by_key.get(effect["key"])
-    if effect["call"] or call is None:
-        return effect
-    return {**effect, "call": call["id"], "run": call["run_id"]}
 
 
 async def transitions(house: Installation) -> Counter[str]:
@@ -206,7 +196,8 @@ def _what_is_said_is_so(seen: History) -> Iterator[str]:
         if call["status"] == "succeeded" and call["id"] not in done:
             yield f"truth: {call['id']} ({call['tool']}) succeeded and nothing happened"
         if call["status"] in ("failed", "canceled") and call["id"] in done:
-            yield f"truth: {call['id']} ({call['tool']}) is {call['status']} and it happened"
+            why = call["error"] or "nobody says why"
+            yield f"truth: {call['id']} ({call['tool']}) is {call['status']} and it happened ({why})"
 
 
 def _bytes_that_were_read(seen: History) -> Iterator[str]:

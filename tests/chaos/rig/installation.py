@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from sqlalchemy import text
+
 from bot.cli.embedded import EmbeddedRedis
 from bot.cli.parts import Part, python
 from core.store import schema
@@ -32,6 +35,7 @@ WORKERS = ("worker-1", "worker-2", "worker-3")
 RETRY_AFTER = "0,1,2,4,4,8,8,8,8,8,8,8"
 """When the playground delivers an event again that nobody took, in seconds; Slack takes minutes."""
 _AGAIN_S = 0.1
+_BY_KEY = text("SELECT idem_key AS key, id AS call, run_id AS run FROM tool_calls")
 
 
 @dataclass
@@ -71,10 +75,41 @@ class Installation:
         """What the witness wrote."""
         return self.home / "effects.jsonl"
 
-    def effects(self) -> list[dict[str, Any]]:
-        """Every effect there was, in order."""
+    async def effects(self) -> list[dict[str, Any]]:
+        """Every effect there was, in order.
+
+        One whose client was gone before the witness could ask whose it was is named by what it said itself: its key.
+        """
         lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
-        return [json.loads(line) for line in lines]
+        effects: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        if all(effect["call"] for effect in effects):
+            return effects
+        database = Database(self.database_url)
+        try:
+            async with database.read() as connection:
+                named = {row["key"]: dict(row) for row in (await connection.execute(_BY_KEY)).mappings()}
+        finally:
+            await database.close()
+        return [effect if effect["call"] else {**effect, **named.get(effect["key"], {})} for effect in effects]
+
+    async def happened(self, call: str, *, surely: bool) -> bool | None:
+        """Whether there was an effect of a call.
+
+        Args:
+            surely: Somebody has looked for long: unless a request is under way, what is not there did not happen.
+
+        Returns:
+            `None` = not to be told yet.
+        """
+        under_way = await self._under_way()
+        if call in {effect["call"] for effect in await self.effects()}:
+            return True
+        return False if surely and not under_way else None
+
+    async def _under_way(self) -> int:
+        """Requests that have reached the witness and may still lead to something."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.witness_url}/under-way") as answer:
+            return int((await answer.json())["requests"])
 
     def pid(self, name: str) -> int | None:
         """Of a part's own process, while it lives."""

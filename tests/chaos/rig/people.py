@@ -9,6 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
+from sqlalchemy.exc import DBAPIError
+
 from tests.acceptance.team import BOT, Team, button, user, words
 from tests.chaos.rig.installation import Installation
 
@@ -43,8 +46,8 @@ class People:
                 self.messages = (await self.team.state())["messages"]
                 for message in self.messages:
                     await self._look(message)
-            except (AssertionError, OSError):
-                self.answers["not taken"] += 1  # the page moved on between the look and the click
+            except (AssertionError, OSError, aiohttp.ClientError, DBAPIError):
+                self.answers["not taken"] += 1  # the page moved on between the look and the click, or a look failed
             await asyncio.sleep(LOOK_S)
 
     def thread(self, root: str) -> list[Json]:
@@ -63,9 +66,9 @@ class People:
             await self._click(message, pressed, "approver", "approve")
         elif (ran := button(message, "It ran")) is not None and (other := button(message, "It did not run")):
             call = str(ran["value"]).partition(":")[2]
-            happened = call in {effect["call"] for effect in self.house.effects()}
-            if not happened and time.monotonic() - self._doubted.setdefault(call, time.monotonic()) < LOOKED_S:
-                return  # what has just reached the other side may not be on record there yet
+            since_s = self._doubted.setdefault(call, time.monotonic())
+            if (happened := await self.house.happened(call, surely=time.monotonic() - since_s >= LOOKED_S)) is None:
+                return
             await self._click(message, ran if happened else other, "requester", "it ran" if happened else "it did not")
 
     async def _click(self, message: Json, pressed: Json, by: str, what: str) -> None:

@@ -9,6 +9,7 @@ that process' environment, so that the fence under which an effect left is on re
 - `POST /reconcilable`, `/opaque`: perform whatever comes, each time.
 - `GET /pure`: performs nothing.
 - `GET /by-key/KEY`: what a key led to, or 404.
+- `GET /under-way`: how many requests have come that are not answered yet, this one apart.
 - `POST /faults`: `{"kind": …, "fault": reset-before | reset-after | hang-before | hang-after | 500 | 429, "count": n,
   "seconds": s}` for the next requests of a kind.
 """
@@ -100,6 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "by-key":
             found = self.world.known(key)
             self._answer(404 if found is None else 200, found or {"error": "no such key"})
+        elif kind == "under-way":
+            self._answer(200, {"requests": _Server.under_way - 1})
         else:
             self._perform(kind.partition("?")[0], "")
 
@@ -190,6 +193,24 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+    under_way = 0
+    _counting = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # Counted where connections are accepted, in their order: whoever asks hears of everything that came before.
+        _count(1)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            _count(-1)
+
+
+def _count(change: int) -> None:
+    with _Server._counting:
+        _Server.under_way += change
 
 
 def main(ledger: Path) -> None:
