@@ -13,6 +13,8 @@ ARGS ?=
 # Test processes side by side, each with its own Redis and PostgreSQL; 0 = all in this one. On two cores the tests that
 # start whole processes would only take time from each other. Files go in their order, those with whole processes first.
 JOBS ?= 0
+# `both` has every test with whole processes on SQLite and on PostgreSQL, instead of on one of them.
+export DATABASES ?=
 
 VENV := .venv
 TOOLS := .venv-tools

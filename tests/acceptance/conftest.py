@@ -1,7 +1,12 @@
-"""Houses for whole-process tests: one per database for the session, and new ones for tests that break theirs."""
+"""Houses for whole-process tests: one per database for the session, and new ones for tests that break theirs.
+
+A test that could have either database has one of them, the same each time; `make test DATABASES=both` has both.
+"""
 
 import itertools
+import os
 import shutil
+import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +17,28 @@ from tests.acceptance.house import House, homes
 from tests.acceptance.team import Team
 from tests.servers import PostgresServer
 
+_DATABASES = ("sqlite", "postgres")
+
 _standing: list[House] = []
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out each test's other database. What depends on the database is held on both where no process is needed."""
+    if os.environ.get("DATABASES") == "both":
+        return
+    of: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            for name in _DATABASES:
+                if name in getattr(getattr(item, "callspec", None), "params", {}).values():
+                    of.setdefault(item.nodeid.replace(name, ""), {})[name] = item
+    left_out = [
+        found[_DATABASES[zlib.crc32(test.encode()) % 2]] for test, found in of.items() if len(found) == len(_DATABASES)
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

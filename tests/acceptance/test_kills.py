@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import make_url
 
 from core.execution.labels import labelled
@@ -91,43 +90,29 @@ def suspended(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_with_the_worker_suspended(sqlite_house: House, team: Team, way: str) -> None:
-    await _while_suspended(sqlite_house, team, way)
-
-
-@pytest.mark.parametrize("way", ["button", "command"])
-async def test_with_the_worker_suspended_on_postgresql(house: House, team: Team, way: str) -> None:
-    if "sqlite" not in house.database_url:
-        await _while_suspended(house, team, way)
-
-
-async def _while_suspended(house: House, team: Team, way: str) -> None:
-    root, run_id = await busy(house, team)
+async def test_with_the_worker_suspended(house: House, team: Team) -> None:
+    runs = {way: await busy(house, team) for way in WAYS}
     with suspended(house.part("worker")):
-        await stop(house, team, root, run_id, way)
-        await proved(house, run_id, way)
-        await shown_on_the_card(team, root, way)
-        assert any(event["actor"].startswith("system:reaper:") for event in house.log(run_id))
-        before = decided(house, run_id)
+        await asyncio.gather(*(_stopped(house, team, *runs[way], way) for way in WAYS))
+        for _, run_id in runs.values():
+            assert any(event["actor"].startswith("system:reaper:") for event in house.log(run_id))
+        before = [decided(house, run_id) for _, run_id in runs.values()]
 
     # It has woken up when it does its work again.
     other = await asyncio.to_thread(house.ask, "report", "--file", str(house.csv()))
     await asyncio.to_thread(house.reaches, other, "completed")
-    assert before == decided(house, run_id)
-    assert {} == labelled(run_id=run_id)
+    assert before == [decided(house, run_id) for _, run_id in runs.values()]
+    for _, run_id in runs.values():
+        assert {} == labelled(run_id=run_id)
 
 
 async def test_with_redis_dead(new_house: Builder) -> None:
     house = new_house()
     async with Team(house.url) as team:
-        for way in WAYS:
-            root, run_id = await busy(house, team)
-            with house.frozen():  # so that nobody starts Redis again
-                os.kill(house.redis(), signal.SIGKILL)
-                await stop(house, team, root, run_id, way)
-                await proved(house, run_id, way)
-                await shown_on_the_card(team, root, way)
+        runs = {way: await busy(house, team) for way in WAYS}
+        with house.frozen():  # so that nobody starts Redis again
+            os.kill(house.redis(), signal.SIGKILL)
+            await asyncio.gather(*(_stopped(house, team, *runs[way], way) for way in WAYS))
 
 
 async def test_with_slack_dead_from_the_command_line(new_house: Builder) -> None:
@@ -177,7 +162,10 @@ async def test_with_a_slow_database(new_house: Builder, postgres_server: Postgre
 
 
 async def _one_of_many(house: House, team: Team, way: str) -> None:
-    root, run_id = await busy(house, team)
+    await _stopped(house, team, *await busy(house, team), way)
+
+
+async def _stopped(house: House, team: Team, root: str, run_id: str, way: str) -> None:
     await stop(house, team, root, run_id, way)
     await proved(house, run_id, way)
     await shown_on_the_card(team, root, way)

@@ -91,11 +91,16 @@ def place(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Installat
 def hosts(place: Installation) -> Iterator[tuple[OtherHost, OtherHost]]:
     """Two hosts, up, with one database and one place for files."""
     with a_host(place, "host-a") as first, a_host(place, "host-b") as second:
+        for host in (first, second):
+            stdout = host.process.stdout
+            assert stdout is not None and stdout.readline().startswith(b"ready"), host.log("worker")
+            until(lambda host=host: "reaper_ready" in host.log("reaper"), f"the reaper of {host.name}")  # type: ignore[misc]
         yield first, second
 
 
 @contextmanager
 def a_host(place: Installation, name: str) -> Iterator[OtherHost]:
+    """Have a host start; it is up once it says so."""
     own = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if os.geteuid() != 0:
         own += ["--user", "--map-root-user"]
@@ -123,8 +128,6 @@ def a_host(place: Installation, name: str) -> Iterator[OtherHost]:
     found = OtherHost(name, home, process)
     assert process.stdout is not None and process.stdin is not None
     try:
-        assert process.stdout.readline().startswith(b"ready"), found.log("worker")
-        until(lambda: "reaper_ready" in found.log("reaper"), f"the reaper of {name}")
         yield found
     finally:
         everything = descendants(process.pid)

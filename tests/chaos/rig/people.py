@@ -17,7 +17,7 @@ from tests.chaos.rig.installation import Installation
 
 Json = dict[str, Any]
 
-LOOK_S = 0.25
+LOOK_S = 0.5
 LOOKED_S = 3.0
 """How long a person looks for something before saying that it did not happen."""
 PATIENCE_S = 6.0

@@ -30,7 +30,7 @@ SETTLED_WITHIN_S = 120.0
 FIRED_WITHIN_S = 60.0
 ROUNDS = 4
 """How often trials are held at a point that is passed less often than there are runs."""
-_LOOK_S = 0.1
+_LOOK_S = 0.3
 
 BY_CLASS = ("CP13", "CP15", "CP17", "CP19")
 """Points that know of which class the call is that passes them: an order waits for the right one."""
