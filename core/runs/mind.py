@@ -16,7 +16,7 @@ from core.artifacts import ObjectStore
 from core.budgets import Price, settled
 from core.config.language import KEYS
 from core.crashpoints import crashpoint
-from core.errors import ArtifactCorrupt, TerminalError
+from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import Ids
 from core.planners.agent import Talk, prompt_of, summary_prompt
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
@@ -26,6 +26,7 @@ from core.planners.prices import price_of
 from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
+from core.record.states import BlockedReason
 from core.runs import stalls, turns
 from core.runs.retries import Retries
 from core.runs.stamps import Stamp
@@ -258,7 +259,13 @@ class Thinker:
             return _Thought(turn, None, None, cost, Failed(why, True, cost, None, answer.model))
         answer = usable(Answer.from_bytes(data), {tool.tool for tool in prompt.tools})
         data = answer.to_bytes()
-        kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
+        try:
+            kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
+        except RetryableError as error:
+            # It was paid for, and there is no room for it: no fault of the model, and no reason to ask another.
+            why = f"`{spec.label}` has answered, and that could not be kept: {error.user_text.rstrip('.')}"
+            parked = BlockedReason.DEPENDENCY_DOWN
+            return _Thought(turn, None, None, cost, Failed(why, False, cost, None, answer.model, parked))
         name = f"{'answer' if turn.covers is None else 'summary'}-{turn.n}.json"
         stored = Stored(self.mind.ids.artifact(), name, kept.sha256, kept.size, "application/json")
         return _Thought(turn, answer, stored, cost)

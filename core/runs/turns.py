@@ -62,6 +62,8 @@ class Failed:
     cost_micro_usd: int
     retry_after_ms: int | None = None
     answering_model: str | None = None
+    parked: BlockedReason | None = None
+    """Set when it is not the model's fault and only a person can help."""
 
 
 def next_model(snapshot: Snapshot, agent: AgentSpec) -> ModelSpec | None:
@@ -199,7 +201,7 @@ def failed(
     """Settle a turn that brought nothing; it is asked for again later, of the same model or the next, or not at all."""
     draft = Draft(snapshot, stamp.actor)
     _settle(draft, turn, failure.cost_micro_usd, caps, stamp)
-    status = "failed" if failure.again else "refused"
+    status = "failed" if failure.again or failure.parked is not None else "refused"
     _close(
         draft,
         turn,
@@ -211,6 +213,10 @@ def failed(
     )
     evidence = {"turn": turn.n, "cost_micro_usd": failure.cost_micro_usd, "again": failure.again}
     draft.fact("model-failed", evidence, model=failure.answering_model or turn.requested_model)
+    if failure.parked is not None:
+        draft.run["retries"] = 0
+        draft.block(failure.parked, f"{failure.why}. {GO_ON}", {"turn": turn.n})
+        return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
     retries = snapshot.run.retries + 1
     draft.run["retries"] = retries
     after = Snapshot(
