@@ -25,14 +25,16 @@ from core.errors import ArtifactCorrupt, BanksmanError
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.runs import asking
+from core.runs.allowance import UNITS
 from core.runs.approval_views import AskView
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide, take_back
-from core.runs.commands.fund import fund
+from core.runs.commands.fund import allow_more
 from core.runs.commands.request import Limits
 from core.runs.commands.resolve import resolve
 from core.runs.commands.rollback import Asked, roll_back
+from core.runs.commands.wrap_up import wrap_up
 from core.store import approvals, freezes, people, runs
 from core.store.inbox import InboxRow
 from core.store.lane import Decide, Target
@@ -110,22 +112,35 @@ async def again(office: Office, row: InboxRow) -> Message:
 
 
 async def fund_run(office: Office, row: InboxRow) -> Message:
-    """Let a run spend as much again as it may."""
-    run_id, _, seen = str(row.body["value"]).partition(":")
+    """Let a run spend as much again as it may, or use as much again of what else the button names."""
+    run_id, _, shown = str(row.body["value"]).partition(":")
+    seen, _, named = shown.partition(":")
+    unit = next((each for each in UNITS if each == (named or "money")), None)
     approvers = office.desk.policy.approvers
-    if not seen.isdecimal():
+    if not seen.isdecimal() or unit is None:
         return stale()
 
     def command(who: Principal, now_ms: int) -> Decide:
         return partial(
-            fund,
+            allow_more,
             run_id=run_id,
             by=who,
             approvers=approvers,
-            add_micro_usd=None,
-            seen_micro_usd=int(seen),
+            unit=unit,
+            add=None,
+            seen=int(seen),
             now_ms=now_ms,
         )
+
+    return await _by_person(office, row, Target(run_id=run_id), command)
+
+
+async def have_wrapped_up(office: Office, row: InboxRow) -> Message:
+    """Have a run finish with what it has."""
+    run_id, policy = str(row.body["value"]), office.desk.policy
+
+    def command(who: Principal, now_ms: int) -> Decide:
+        return partial(wrap_up, run_id=run_id, by=who, policy=policy, now_ms=now_ms)
 
     return await _by_person(office, row, Target(run_id=run_id), command)
 

@@ -49,6 +49,7 @@ class ActionId(StrEnum):
     APPROVAL_TAKE_BACK = "approval_take_back"
     QUESTION_ANSWER = "question_answer_open"
     RUN_FUND = "run_fund"
+    RUN_WRAP_UP = "run_wrap_up"
     CALL_RAN = "call_ran"
     CALL_NOT_RUN = "call_not_run"
 

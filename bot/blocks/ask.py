@@ -17,10 +17,10 @@ from bot.blocks.elements import (
     word,
 )
 from bot.blocks.run_card import kill_button
+from bot.blocks.spending import short_buttons
 from bot.blocks.text import cut
 from bot.blocks.words import badge, title
 from bot.surface import ActionId
-from core.budgets import usd_text
 from core.ids import short
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.commands.again import REASONS
@@ -68,22 +68,11 @@ def remedies(view: RunView) -> list[Block]:
         case BlockedReason.QUESTION if view.question is not None:
             return [button("Answer…", ActionId.QUESTION_ANSWER, view.question.call_id, primary=True)]
         case BlockedReason.BUDGET if view.budget_micro_usd is not None:
-            return [*_funding(view), button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
+            return [*short_buttons(view), button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
         case reason if reason in REASONS:
             return [button("Ask again", ActionId.APPROVAL_AGAIN, view.id, primary=True)]
         case _:
             return []
-
-
-def _funding(view: RunView) -> list[Block]:
-    """The button that lets a run spend as much again; its value says which budget was shown."""
-    budget = view.budget_micro_usd or 0
-    if not budget:
-        return []
-    spent = f"it has spent {usd_text(view.cost_micro_usd)} of {usd_text(budget)}"
-    text = f"It may spend {usd_text(2 * budget)} in all then; {spent}."
-    question = confirmation(f"Add {usd_text(budget)}?", text, "Add it", "Not now", danger=False)
-    return [button(f"Add {usd_text(budget)}", ActionId.RUN_FUND, f"{view.id}:{budget}", primary=True, confirm=question)]
 
 
 def _unknown(view: RunView) -> ActionView | None:

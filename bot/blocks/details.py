@@ -42,6 +42,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
         rollback.of_another(view),
         _asked(view),
         facts.blocked(view),
+        facts.wrapping_up(view),
         facts.stop(view),
         facts.outcome(view, 2000),
         facts.plan(view, lines=40),

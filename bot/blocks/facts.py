@@ -55,14 +55,39 @@ def identity(view: RunView) -> Block:
     ]
     if view.sandbox:
         leaves.append(say(f"· sandbox: {view.sandbox}", limit=80))
-    if view.budget_micro_usd is not None:
-        leaves.append(word(f"· cost {usd_text(view.cost_micro_usd)} of {usd_text(view.budget_micro_usd)}"))
-    elif view.cost_micro_usd > 0:
-        leaves.append(word(f"· cost {money(view.cost_micro_usd)}"))
+    if spent := cost(view):
+        leaves.append(word(f"· {spent}"))
     if view.turns:
         last = view.turns[-1]
         leaves.append(say(f"· thinks with {last.answered_by or last.requested}", limit=120))
     return context(*leaves)
+
+
+def cost(view: RunView) -> str:
+    """What it has cost of what it may, and with everything it started; empty where nothing costs anything."""
+    if view.budget_micro_usd is not None:
+        text = f"cost {usd_text(view.cost_micro_usd)} of {usd_text(view.budget_micro_usd)}"
+    elif view.cost_micro_usd > 0 or view.tree_cost_micro_usd:
+        text = f"cost {money(view.cost_micro_usd)}"
+    else:
+        return ""
+    tree = view.tree_cost_micro_usd
+    return text if tree is None else f"{text}, {money(tree)} with what it started"
+
+
+def wrapping_up(view: RunView, *, ended: bool = False) -> Block | None:
+    """Who told it to finish with what it has.
+
+    Args:
+        ended: Whether to say so of a run that has ended, too.
+    """
+    told = view.wrap_up
+    if told is None or (is_ended(view) and not ended):
+        return None
+    who = principal(told.by, {view.requester: view.requester_slack, told.by: told.by_slack})
+    return rich(
+        line(word("Wrapping up", bold=True), word(" with what it has, as "), who, word(" asked "), moment(told.at_ms))
+    )
 
 
 def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:

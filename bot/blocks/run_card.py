@@ -39,6 +39,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         facts.plan(view),
         facts.waiting(view),
         facts.blocked(view),
+        facts.wrapping_up(view),
         facts.stop(view),
         facts.outcome(view, _CARD_OUTCOME),
         rollback.progress(view),

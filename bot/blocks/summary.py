@@ -5,7 +5,7 @@ The numbers and names come from stored and verified rows; the outcome is the run
 
 from bot.blocks import facts, rollback
 from bot.blocks.elements import Block, Message, actions, context, emoji, line, message, person, rich, say, word
-from bot.blocks.words import badge, count, duration, money, title
+from bot.blocks.words import badge, count, duration, title
 from core.ids import short
 from core.record.states import CallStatus
 from core.runs.undoing import INSIDE
@@ -84,8 +84,8 @@ def _figures(view: RunView) -> Block:
     parts = [duration(view.duration_ms), count(len(view.actions), "tool call"), count(len(facts.outputs(view)), "file")]
     if not effects(view):
         parts.append("no effects outside this run")
-    if view.cost_micro_usd > 0:
-        parts.append(f"cost {money(view.cost_micro_usd)}")
+    if spent := facts.cost(view):
+        parts.append(spent)
     if view.sandbox:
         parts.append(f"sandbox: {view.sandbox}")
     return context(say(" · ".join(parts)))

@@ -1,4 +1,4 @@
-"""`banksman approve`, `deny`, `ask-again`, `budget`, `answer`, `resolve`: what people decide, from a terminal.
+"""`banksman approve`, `deny`, `ask-again`, `answer`, `resolve`: what people decide, from a terminal.
 
 The same commands as the buttons on the same locked rows. What is printed before a decision is the whole action,
 generated from the stored bytes, and the digest of exactly that is what the vote records as seen.
@@ -15,9 +15,7 @@ from bot.cli.asking import UsageError, named_values
 from bot.cli.installation import BadAnswer, Installation, Refused, opened
 from bot.cli.looking import named, print_action, wanted_approval
 from bot.cli.output import print_json
-from core.actions.policy import parse
 from core.actions.shown import Box
-from core.budgets import micro_usd
 from core.config.settings import Settings
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
@@ -26,7 +24,6 @@ from core.runs.approval_views import approval_view
 from core.runs.commands.again import ask_again
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide
-from core.runs.commands.fund import fund
 from core.runs.commands.request import Pinned
 from core.runs.commands.resolve import resolve
 from core.store import freezes, runs
@@ -76,7 +73,7 @@ async def vote(
             raise Refused("Not approved: you did not say yes.")
         # As of now: nobody's question stays open because they think about it.
         cast = replace(ballot, received_ms=here.clock.wall_ms())
-        done = await _carried_out(here, Target(approval_id=approval_id), _voting(here, cast, frozen))
+        done = await carried_out(here, Target(approval_id=approval_id), _voting(here, cast, frozen))
         after = await runs.snapshot(here.database, here.tenant, document["run"]["id"])
         row = None if after is None else after.approval(approval_id)
         assert after is not None and row is not None
@@ -97,27 +94,7 @@ async def again(settings: Settings, wanted: str, *, as_name: str | None) -> int:
     async with opened(settings) as here:
         run_id, who = await named(here, wanted), here.principal(as_name)
         command = partial(ask_again, run_id=run_id, by=who, now_ms=here.clock.wall_ms())
-        print((await _carried_out(here, Target(run_id=run_id), command)).text)
-        return 0
-
-
-async def add_budget(settings: Settings, wanted: str, amount: str, *, as_name: str | None) -> int:
-    """Let a run spend more on models."""
-    add = micro_usd(amount)
-    if not add:
-        raise UsageError(f"`{amount}` is not an amount of money. Write dollars, e.g. 0.50.")
-    async with opened(settings) as here:
-        run_id, who = await named(here, wanted), here.principal(as_name)
-        command = partial(
-            fund,
-            run_id=run_id,
-            by=who,
-            approvers=parse(here.config.policy_text).approvers,
-            add_micro_usd=add,
-            seen_micro_usd=None,
-            now_ms=here.clock.wall_ms(),
-        )
-        print((await _carried_out(here, Target(run_id=run_id), command)).text)
+        print((await carried_out(here, Target(run_id=run_id), command)).text)
         return 0
 
 
@@ -130,7 +107,7 @@ async def give(settings: Settings, call_id: str, values: Sequence[str], *, as_na
         if run_id is None:
             raise BadAnswer(f"There is no call {call_id!r}. `banksman show RUN` says which call asked.")
         command = partial(answer, call_id=call_id, by=here.principal(as_name), given=given, now_ms=here.clock.wall_ms())
-        print((await _carried_out(here, Target(run_id=run_id), command, unfit=UsageError)).text)
+        print((await carried_out(here, Target(run_id=run_id), command, unfit=UsageError)).text)
         return 0
 
 
@@ -156,7 +133,7 @@ async def settle(settings: Settings, wanted: str, call: str, *, ran: bool | None
             ran=ran,
             now_ms=here.clock.wall_ms(),
         )
-        print((await _carried_out(here, Target(run_id=run_id), command)).text)
+        print((await carried_out(here, Target(run_id=run_id), command)).text)
         return 0
 
 
@@ -197,7 +174,7 @@ def _confirmed(who: Principal) -> bool:
     return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
-async def _carried_out(
+async def carried_out(
     here: Installation, target: Target, command: Decide, *, unfit: type[UsageError] | None = None
 ) -> Decided:
     """Commit a command, then wake whoever goes on with it."""

@@ -327,14 +327,27 @@ def _ask_again(run: Run, as_: As = None, config: ConfigFile = None) -> None:
 @app.command("budget")
 def _budget(
     run: Run,
-    add: Annotated[str, typer.Option("--add", help="How much more, in dollars: 0.50.")],
+    add: Annotated[str | None, typer.Option("--add", help="How much more money, in dollars: 0.50.")] = None,
+    tokens: Annotated[int | None, typer.Option("--tokens", help="How many more tokens.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="How many more steps.")] = None,
+    calls: Annotated[int | None, typer.Option("--calls", help="How many more tool calls.")] = None,
+    time: Annotated[str | None, typer.Option("--time", help="How much more time: 30m.")] = None,
     as_: As = None,
     config: ConfigFile = None,
 ) -> None:
-    """Let a run spend more on models, as the button on its card does."""
-    from bot.cli import deciding
+    """Let a run spend more on models, or use more of what else it has a cap on, as the button on its card does."""
+    from bot.cli import spending
 
-    run_command(deciding.add_budget(settings(config), run, add, as_name=as_))
+    more = spending.More(add, tokens, steps, calls, time)
+    run_command(spending.add(settings(config), run, more, as_name=as_))
+
+
+@app.command("wrap-up")
+def _wrap_up(run: Run, as_: As = None, config: ConfigFile = None) -> None:
+    """Have a run finish with what it has, as the Wrap up button does."""
+    from bot.cli import spending
+
+    run_command(spending.finish(settings(config), run, as_name=as_))
 
 
 @app.command("answer")

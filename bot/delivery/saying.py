@@ -11,6 +11,7 @@ from bot.blocks.elements import Message
 from bot.blocks.freezes import freeze_said
 from bot.blocks.refusals import sentence
 from bot.blocks.run_card import run_card
+from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from bot.delivery import asked
 from bot.delivery.limits import Priority
@@ -100,6 +101,10 @@ class Sayings:
                 return await self._about_run(row, ending)
             case "slack.blocked":
                 return await self._about_run(row, needs_you)
+            case "slack.budget":
+                return await self._about_run(row, nearly_spent)
+            case "slack.wrap-up":
+                return await self._about_run(row, told_to_wrap_up)
             case "slack.reply":
                 return await self._reply(row)
             case "slack.freeze":

@@ -32,6 +32,7 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.action(ActionId.APPROVAL_TAKE_BACK.value)(decisions.on_click(office, "click.take-back"))
     app.action(ActionId.APPROVAL_AGAIN.value)(decisions.on_click(office, "click.again"))
     app.action(ActionId.RUN_FUND.value)(decisions.on_click(office, "click.fund"))
+    app.action(ActionId.RUN_WRAP_UP.value)(decisions.on_click(office, "click.wrap-up"))
     app.action(ActionId.CALL_RAN.value)(decisions.on_click(office, "click.ran"))
     app.action(ActionId.CALL_NOT_RUN.value)(decisions.on_click(office, "click.not-run"))
     app.action(ActionId.APPROVAL_DENY.value)(decisions.on_deny(office))

@@ -135,6 +135,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.again(office, row), thread)]
         case "click.fund":
             return [Said(await deciding.fund_run(office, row), thread)]
+        case "click.wrap-up":
+            return [Said(await deciding.have_wrapped_up(office, row), thread)]
         case "click.ran" | "click.not-run":
             return [Said(await deciding.settle(office, row), thread)]
         case "click.roll-back":

@@ -79,6 +79,24 @@ class ModelWord(Model):
         return self
 
 
+class CapsWord(Model):
+    """How much a run may use beside money. One that has used it up is parked, and says so."""
+
+    tokens: Annotated[Count, Field(ge=1_000, le=10**12)] | None = None
+    """Tokens its models read and write together. Left out: no limit."""
+    steps: Annotated[Count, Field(ge=1, le=1_000_000)] | None = None
+    """Turns of a model and calls of tools together. Left out: no limit but `limits.steps`."""
+    calls: Annotated[Count, Field(ge=1, le=1_000_000)] | None = None
+    """Calls of tools. Left out: no limit."""
+    time_ms: Annotated[Duration, durations(1_000, 365 * 24 * 3600 * 1000)] | None = None
+    """From the moment it was asked for, waiting included. Left out: no limit but `limits.run-time`."""
+
+    def amounts(self) -> dict[str, int]:
+        """Those that are given, as a run pins them; time in milliseconds."""
+        named = {"tokens": self.tokens, "steps": self.steps, "calls": self.calls, "time": self.time_ms}
+        return {name: cap for name, cap in named.items() if cap is not None}
+
+
 class BudgetsWord(Model):
     """How much may be spent on models. A run that would exceed one of them is parked, and says so."""
 
@@ -92,6 +110,8 @@ class BudgetsWord(Model):
     """Everything asked for in one channel in one month (UTC). Left out: no limit."""
     team_day: Usd | None = None
     """Everything on one day (UTC). Left out: no limit."""
+    caps: CapsWord = Field(default_factory=CapsWord)
+    """What one run of an agent may use beside money, unless the agent says otherwise."""
 
 
 def price_parts(word: PriceWord | None) -> dict[str, str] | None:

@@ -37,6 +37,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models.<name>", language.ModelWord),
     ("models.<name>.price", language.PriceWord),
     ("budgets", language.BudgetsWord),
+    ("budgets.caps", language.CapsWord),
     ("secrets.<NAME>", models.SecretReference),
 )
 

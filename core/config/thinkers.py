@@ -39,7 +39,8 @@ def pinned_agent(path: Path, document: Document, content: ConfigFile) -> str:
             document, "model", f"There is no model `{name}`." if name else "This agent has no model.", remedy
         )
     chain = [name, *content.models[name].fallback]
-    return canonical_json({"agent": fields, "models": [_model(path, document, each, content) for each in chain]})
+    models = [_model(path, document, each, content) for each in chain]
+    return canonical_json({"agent": fields, "models": models, "caps": content.budgets.caps.amounts()})
 
 
 def _model(path: Path, document: Document, name: str, content: ConfigFile) -> Mapping[str, Any]:

@@ -13,6 +13,9 @@ from core.planners.agents import AgentSpec, read_agent
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Think, Turn
 from core.planners.dialogue import PLAN, Answer, AskedCall, PlanItem, Prompt, Returned, Told, ToolSpec
 
+WRAP_UP_TURNS = 3
+"""How often a model may think once it was told to finish with what it has; the last time without any tool."""
+
 MOST_REMINDERS = 2
 """How often a model is told that it has not done what it says before the run gives up."""
 
@@ -76,7 +79,8 @@ class AgentPlanner:
         outcomes = {outcome.step: outcome for outcome in request.outcomes}
         answers = request.answers
         last = answers[-1] if answers else None
-        if last is not None:
+        dropped = request.wrap_up is not None and len(answers) <= request.wrap_up
+        if last is not None and not dropped:
             for index, call in enumerate(last.calls):
                 step = step_of(last, index)
                 if _is_step(call) and step not in outcomes:
@@ -88,6 +92,9 @@ class AgentPlanner:
             ending = _ending(agent, request, last)
             if ending is not None:
                 return Turn(plan, ending)
+        if (left := turns_left(request)) is not None and left <= 0:
+            said = f' It said last: "{last.text.strip()[:500]}"' if last is not None and last.text.strip() else ""
+            return Turn(plan, GiveUp(f"It was told to wrap up, and did not in {WRAP_UP_TURNS} turns.{said}"))
         if len(answers) >= agent.turns:
             return Turn(plan, GiveUp(f"It has thought {len(answers)} times, which is its cap, and is not done."))
         return Turn(plan, Think())
@@ -96,9 +103,13 @@ class AgentPlanner:
 def _ending(agent: AgentSpec, request: PlanRequest, last: Answer) -> Finish | GiveUp | None:
     """The end of the run, if its model has said that it is done and that can be believed."""
     missing = unmet(agent, request)
+    wraps_up = (left := turns_left(request)) is not None and left < WRAP_UP_TURNS
     if not missing and last.text.strip():
-        checked = bool(agent.artifacts or agent.calls)
-        return Finish(last.text.strip() + ("" if checked else "\n\n(In its own words: nothing of it was checked.)"))
+        notes = [] if agent.artifacts or agent.calls else ["In its own words: nothing of it was checked."]
+        notes += ["It was told to finish with what it had."] if wraps_up else []
+        return Finish("\n\n".join([last.text.strip(), *([f"({' '.join(notes)})"] if notes else [])]))
+    if wraps_up and last.text.strip():
+        return GiveUp(f'It was told to finish with what it had, and {missing}. It said: "{last.text.strip()[:2000]}"')
     reminded = 0
     for answer in reversed(request.answers):
         if answer.calls:
@@ -110,6 +121,13 @@ def _ending(agent: AgentSpec, request: PlanRequest, last: Answer) -> Finish | Gi
         said = f' It said: "{last.text.strip()[:500]}"' if last.text.strip() else ""
         return GiveUp(f"It says that it is done, but {missing}.{said}")
     return GiveUp("Its model answered several times with nothing at all.")
+
+
+def turns_left(request: PlanRequest) -> int | None:
+    """How often it may still think, if it was told to finish with what it has."""
+    if request.wrap_up is None:
+        return None
+    return WRAP_UP_TURNS - max(0, len(request.answers) - request.wrap_up)
 
 
 def unmet(agent: AgentSpec, request: PlanRequest) -> str:
@@ -155,6 +173,8 @@ class Talk:
     """What else it is told, each after so many answers."""
     summary: tuple[int, str] | None = None
     """For how many of the first answers this text stands."""
+    closing: str = ""
+    """What it is told last."""
 
 
 def prompt_of(request: PlanRequest, talk: Talk) -> Prompt:
@@ -174,8 +194,26 @@ def prompt_of(request: PlanRequest, talk: Talk) -> Prompt:
             missing = unmet(agent, request)
             said.append(Told(f"You are not done: {missing}." if missing else "You answered with nothing. Go on."))
         said += [Told(note) for after, note in talk.notes if after == position]
+    said += [Told(talk.closing)] if talk.closing else []
     instructions = f"{_FRAME}\n\n{agent.instructions}".strip()
     return Prompt(instructions, tuple(said), (PLAN_SPEC, *talk.tools))
+
+
+def wrap_up_text(request: PlanRequest, turns: int) -> str:
+    """What a model is told that is to finish with what it has.
+
+    Args:
+        turns: How often it may still think, this time included.
+    """
+    missing = unmet(read_agent(request.document), request)
+    parts = ["You are to finish now with what you have: a person has asked for that."]
+    if missing and turns > 1:
+        parts.append(f"What was asked for is not there yet: {missing}. Keep what you have of it, if you can.")
+    if turns > 1:
+        parts.append(f"You may think {turns} more times, with the few tools you still have; the last time without any.")
+    else:
+        parts.append("This is the last time, and you have no tools any more: answer in words.")
+    return " ".join([*parts, "Then end: say what you found out, what is done, and what is not."])
 
 
 def summary_prompt(request: PlanRequest, talk: Talk) -> Prompt:

@@ -6,7 +6,7 @@ a run pins is the whole agent with the models it may think with, so that changin
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from pydantic import Field
 from core.budgets import Price, micro_usd
 from core.config.document import Document
 from core.config.fields import Count, Model, Text, validated
-from core.config.language import ModelName, Usd
+from core.config.language import CapsWord, ModelName, Usd
 from core.config.models import AgentName, ToolName
 from core.config.problems import ConfigProblems, Problem
 from core.errors import TerminalError
@@ -59,6 +59,8 @@ class AgentFields(Model):
     """Which tools it may ask for; no other. Whether a call starts or people are asked is for the tool's tier."""
     budget: Usd | None = None
     """What one of its runs may spend. Left out: `budgets.run`."""
+    caps: CapsWord = Field(default_factory=CapsWord)
+    """What one of its runs may use beside money, with the fields of `budgets.caps`; each one left out is that one."""
     turns: Annotated[Count, Field(ge=1, le=1_000)] = 60
     """How often it may think in one run."""
     done_when: CriteriaFields = Field(default_factory=CriteriaFields)
@@ -103,6 +105,8 @@ class AgentSpec:
     calls: tuple[str, ...]
     models: tuple[ModelSpec, ...]
     """The one it thinks with first, then those it falls back to."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """What a run may use beside money: `tokens`, `steps`, `calls`, `time` in milliseconds."""
 
 
 def compile_agent(name: str, document: Document, *, tools: Collection[str] | None = None) -> Playbook:
@@ -154,6 +158,7 @@ def read_agent(text: str) -> AgentSpec:
             artifacts=tuple(done.get("artifacts", ())),
             calls=tuple(done.get("calls", ())),
             models=tuple(_model(each) for each in body["models"]),
+            caps={**body.get("caps", {}), **CapsWord.model_validate(agent.get("caps", {})).amounts()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise TerminalError("the pinned agent is not readable by this version; run it again") from None

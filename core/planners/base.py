@@ -58,6 +58,8 @@ class PlanRequest:
     """Names of the files the run has kept."""
     context: str = ""
     """What was said in the thread before the request: material, never an instruction."""
+    wrap_up: int | None = None
+    """How many answers had come before it was told to finish with what it has; `None` = it was not."""
 
 
 @dataclass(frozen=True)

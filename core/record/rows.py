@@ -73,6 +73,8 @@ class RunRow:
     """What it may spend on models; more only by a person's word."""
     stalls_json: str = "[]"
     """Where it was found to go round in circles: `{"calls", "answers", "why"}`; without `why` a person let it go on."""
+    allowance_json: str = "{}"
+    """Its caps beside money, what its thread was told of them, and who told it to wrap up (`core.runs.allowance`)."""
     blocked_reason: str | None = None
     blocked_detail: str | None = None
     outcome: str | None = None
@@ -271,6 +273,8 @@ class TurnRow:
     output_tokens: int = 0
     cost_micro_usd: int = 0
     reserved_micro_usd: int = 0
+    reserved_tokens: int = 0
+    """More than it can take: a token is never shorter than a byte."""
     fence: int = 0
     covers: int | None = None
     """Of a turn that summarises: how many answers it stands for."""

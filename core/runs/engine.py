@@ -18,7 +18,7 @@ from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import damage, preparing, steps, turns
+from core.runs import allowance, damage, preparing, steps, turns
 from core.runs.again import MOST_LOOKS, after_probe, again
 from core.runs.calls import Attempted, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
@@ -355,6 +355,8 @@ class Slice:
                 context="" if thinker is None else thinker.context,
             )
             turn = self._planner.decide(asked)
+            if isinstance(turn.move, Act) and (spent := allowance.over(snapshot, turn.move, stamp.now_ms)):
+                return turns.used_up(snapshot, spent, stamp)
             if isinstance(turn.move, Think):
                 assert thinker is not None
                 change, self._asked = thinker.reserve(snapshot, turn, asked, rules.toolbox, stamp)

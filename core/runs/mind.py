@@ -16,17 +16,18 @@ from core.artifacts import ObjectStore
 from core.budgets import Price, settled
 from core.config.language import KEYS
 from core.crashpoints import crashpoint
-from core.errors import ArtifactCorrupt, TerminalError
+from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import Ids
-from core.planners.agent import Talk, prompt_of, summary_prompt
+from core.planners.agent import Talk, prompt_of, summary_prompt, turns_left, wrap_up_text
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
-from core.planners.base import PlanRequest, Turn
+from core.planners.base import Act, PlanRequest, Turn
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec
 from core.planners.prices import price_of
 from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
-from core.runs import stalls, turns
+from core.record.states import BlockedReason
+from core.runs import allowance, stalls, turns
 from core.runs.retries import Retries
 from core.runs.stamps import Stamp
 from core.runs.stored import Stored
@@ -52,6 +53,9 @@ _FULL = 0.6
 _BYTES_PER_TOKEN = 3
 """Fewer than most texts have: it is better to sum up early than to be refused."""
 _MAX_THREAD_BYTES = 200_000
+_KEEPING = ("files.write", "artifact")
+"""What a run that is to finish keeps its results with."""
+_ANY_CALL = Act("", "", {}, "")
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,12 @@ class Thinker:
             remembered = stalls.noted(snapshot, found, answers=len(request.answers))
             snapshot = snapshot.with_run({"stalls_json": remembered})
         summary, covers = self._summary(snapshot), None
-        talk = Talk(_tools(self.agent, toolbox), stalls.notes(snapshot), summary)
+        left = turns_left(request)
+        tools = _tools(self.agent, toolbox, few=left is not None)
+        if left is not None and (left <= 1 or allowance.over(snapshot, _ANY_CALL, stamp.now_ms) is not None):
+            tools, left = (), 1
+        closing = "" if left is None else wrap_up_text(request, left)
+        talk = Talk(tools, stalls.notes(snapshot), summary, closing)
         prompt = prompt_of(request, talk)
         body = prompt.to_bytes()
         if _tokens(body) > spec.window * _FULL:
@@ -194,7 +203,11 @@ class Thinker:
                 body = prompt.to_bytes()
             if _tokens(body) + spec.max_output > spec.window:
                 return turns.too_long(snapshot, spec, stamp), None
-        asked = Asked(spec, hashlib.sha256(body).hexdigest(), price.at_most(len(body), spec.max_output))
+        tokens = len(body) + spec.max_output
+        if (over := allowance.over(snapshot, turn.move, stamp.now_ms, tokens=tokens)) is not None:
+            return turns.used_up(snapshot, over, stamp, tokens=tokens), None
+        reserved = price.at_most(len(body), spec.max_output)
+        asked = Asked(spec, hashlib.sha256(body).hexdigest(), reserved, tokens)
         self._prompt = prompt, spec
         change = turns.ask(snapshot, turn.plan, asked, self.mind.caps(), stamp, stalls=remembered, covers=covers)
         return change, asked
@@ -258,7 +271,13 @@ class Thinker:
             return _Thought(turn, None, None, cost, Failed(why, True, cost, None, answer.model))
         answer = usable(Answer.from_bytes(data), {tool.tool for tool in prompt.tools})
         data = answer.to_bytes()
-        kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
+        try:
+            kept = await self.mind.objects.put(_once(data), cap_bytes=len(data))
+        except RetryableError as error:
+            # It was paid for, and there is no room for it: no fault of the model, and no reason to ask another.
+            why = f"`{spec.label}` has answered, and that could not be kept: {error.user_text.rstrip('.')}"
+            parked = BlockedReason.DEPENDENCY_DOWN
+            return _Thought(turn, None, None, cost, Failed(why, False, cost, None, answer.model, parked))
         name = f"{'answer' if turn.covers is None else 'summary'}-{turn.n}.json"
         stored = Stored(self.mind.ids.artifact(), name, kept.sha256, kept.size, "application/json")
         return _Thought(turn, answer, stored, cost)
@@ -293,11 +312,12 @@ def _cost(answer: Answer, price: Price, reserved: int) -> int:
     return settled(price, answer.input_tokens, answer.output_tokens, reserved=reserved)
 
 
-def _tools(agent: AgentSpec, toolbox: Toolbox) -> tuple[ToolSpec, ...]:
+def _tools(agent: AgentSpec, toolbox: Toolbox, *, few: bool) -> tuple[ToolSpec, ...]:
+    """The agent's tools as a model sees them; `few` = only those to look with, and to keep what there is."""
     found = []
     for name in agent.tools:
         declared = toolbox.find(name)
-        if declared is not None:
+        if declared is not None and not (few and declared.tier != "read" and name not in _KEEPING):
             said = definition(declared.tool)
             found.append(ToolSpec(_spelled(name), said["description"], said["schema"], name))
     return tuple(found)

@@ -9,7 +9,7 @@ from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, TurnRow
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import freezing
+from core.runs import allowance, freezing
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
@@ -38,11 +38,12 @@ async def view(database: Database, tenant: str, run_id: str) -> RunView | None:
     if found is None:
         return None
     undoing = await _undoing(database, found)
+    tree_cost = await runs.tree_cost(database, tenant, run_id) if found.run.root_id == run_id else None
     if found.run.killed_at is None:
         over = () if found.run.run_state in TERMINAL else await freezing.covering(database, found)
-        return _view(found, None, await runs.late_of(database, tenant, run_id), over, undoing)
+        return _view(found, None, await runs.late_of(database, tenant, run_id), over, undoing, tree_cost)
     traces = await runs.traces(database, tenant, run_id)
-    return _view(found, traces, traces.late, (), undoing)
+    return _view(found, traces, traces.late, (), undoing, tree_cost)
 
 
 async def lines(
@@ -121,9 +122,14 @@ async def _undoing(database: Database, found: Snapshot) -> Undoable:
 
 
 def _view(
-    found: Snapshot, traces: Traces | None, late: Sequence[Late], over: Sequence[FreezeRow], undoing: Undoable
+    found: Snapshot,
+    traces: Traces | None,
+    late: Sequence[Late],
+    over: Sequence[FreezeRow],
+    undoing: Undoable,
+    tree_cost: int | None,
 ) -> RunView:
-    run = found.run
+    run, held = found.run, allowance.of(found)
     return RunView(
         id=run.id,
         tenant=run.tenant,
@@ -171,6 +177,10 @@ def _view(
         budget_micro_usd=run.budget_micro_usd,
         turns=tuple(_turn(turn) for turn in found.turns),
         steps=run.steps,
+        usages=allowance.usages(found, run.ended_at or run.updated_at),
+        short=held.short,
+        wrap_up=held.wrap_up,
+        tree_cost_micro_usd=tree_cost,
     )
 
 

@@ -16,7 +16,8 @@ from core.planners.dialogue import Answer
 from core.record.changes import Hold, RunChange
 from core.record.rows import RunRow, Snapshot, TurnRow, dumps
 from core.record.states import BlockedReason
-from core.runs import asks, steps
+from core.runs import allowance, asks, steps
+from core.runs.allowance import Usage
 from core.runs.draft import Draft
 from core.runs.stalls import Found
 from core.runs.stamps import GO_ON, Stamp, plan_line
@@ -51,6 +52,7 @@ class Asked:
     spec: ModelSpec
     prompt_sha256: str
     reserved_micro_usd: int
+    reserved_tokens: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Failed:
     cost_micro_usd: int
     retry_after_ms: int | None = None
     answering_model: str | None = None
+    parked: BlockedReason | None = None
+    """Set when it is not the model's fault and only a person can help."""
 
 
 def next_model(snapshot: Snapshot, agent: AgentSpec) -> ModelSpec | None:
@@ -129,6 +133,7 @@ def ask(
             "prompt_sha256": asked.prompt_sha256,
             "status": "started",
             "reserved_micro_usd": asked.reserved_micro_usd,
+            "reserved_tokens": asked.reserved_tokens,
             "fence": run.fence,
             "covers": covers,
             "started_at": stamp.now_ms,
@@ -187,6 +192,9 @@ def answered(
         },
     )
     draft.run["retries"] = 0
+    if answer.calls:  # one without is the last as a rule, and nobody has to think about more money then
+        done = replace(turn, status="answered", input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
+        _warn(draft, done, cost, stamp)
     evidence = {"turn": turn.n, "cost_micro_usd": cost, "requested": turn.requested_model}
     kept = {"artifact": stored.artifact_id, "digest": salted(run.salt, stored.sha256)}
     draft.fact("model-answered", evidence, kept, model=answer.model)
@@ -199,7 +207,7 @@ def failed(
     """Settle a turn that brought nothing; it is asked for again later, of the same model or the next, or not at all."""
     draft = Draft(snapshot, stamp.actor)
     _settle(draft, turn, failure.cost_micro_usd, caps, stamp)
-    status = "failed" if failure.again else "refused"
+    status = "failed" if failure.again or failure.parked is not None else "refused"
     _close(
         draft,
         turn,
@@ -211,6 +219,11 @@ def failed(
     )
     evidence = {"turn": turn.n, "cost_micro_usd": failure.cost_micro_usd, "again": failure.again}
     draft.fact("model-failed", evidence, model=failure.answering_model or turn.requested_model)
+    _warn(draft, replace(turn, status=status, cost_micro_usd=failure.cost_micro_usd), failure.cost_micro_usd, stamp)
+    if failure.parked is not None:
+        draft.run["retries"] = 0
+        draft.block(failure.parked, f"{failure.why}. {GO_ON}", {"turn": turn.n})
+        return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
     retries = snapshot.run.retries + 1
     draft.run["retries"] = retries
     after = Snapshot(
@@ -269,9 +282,31 @@ def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) 
     spent = f"This run has spent {usd_text(run.cost_micro_usd)} of {usd_text(run.budget_micro_usd or 0)}"
     may = f"its next step may cost up to {usd_text(asked.reserved_micro_usd)}, more than the budget of {whose} has left"
     draft = Draft(snapshot, stamp.actor)
+    draft.run["allowance_json"] = allowance.short_of(snapshot, "money")
     draft.block(
         BlockedReason.BUDGET, f"{spent}; {may}. Raise it and let this run go on, or stop it.", {"budget": budget_id}
     )
+    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def used_up(snapshot: Snapshot, usage: Usage, stamp: Stamp, *, tokens: int = 0) -> RunChange:
+    """Park a run that may take no further step, because it has used up something that is not money.
+
+    Args:
+        tokens: What its next step may take at most, if that is what there are too few for.
+    """
+    draft = Draft(snapshot, stamp.actor)
+    draft.run["allowance_json"] = allowance.short_of(snapshot, usage.unit)
+    match usage.unit:
+        case "tokens":
+            may = f"its next turn may take up to {tokens:,}"
+            why = f"This run has used {usage.text}; {may}."
+        case "time":
+            why = f"This run has taken {usage.text}, waiting included."
+        case _:
+            why = f"This run has used {usage.text}."
+    why = f"{why} Let it have more and it goes on, let it wrap up, or stop it."
+    draft.block(BlockedReason.BUDGET, why, {"budget": f"run:{usage.unit}"})
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
@@ -288,6 +323,25 @@ def out_of_models(snapshot: Snapshot, why: str, stamp: Stamp) -> RunChange:
     draft.run["retries"] = 0
     draft.block(BlockedReason.MODEL_ERROR, f"{why} {GO_ON}")
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+
+
+def _warn(draft: Draft, turn: TurnRow, cost: int, stamp: Stamp) -> None:
+    """Tell the thread, once for each cap, that most of it is used up.
+
+    Args:
+        turn: As it ended.
+    """
+    before = draft.snapshot
+    after = Snapshot(
+        run=before.with_run({"cost_micro_usd": before.run.cost_micro_usd + cost}).run,
+        calls=before.calls,
+        turns=tuple(turn if each.n == turn.n else each for each in before.turns),
+    )
+    found = allowance.nearly_spent(after, stamp.now_ms)
+    if found:
+        draft.run["allowance_json"] = allowance.told(before, found)
+        caps = ",".join(f"{usage.unit}={usage.cap}" for usage in found)
+        draft.deliver("slack.budget", f"nearly-spent:{before.run.id}:{caps}", {})
 
 
 def _settle(draft: Draft, turn: TurnRow, cost: int, caps: Caps, stamp: Stamp) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from core.clock import rfc3339
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.allowance import Unit, Usage, WrapUp
 from core.runs.approval_views import ApprovalView, QuestionView
 from core.runs.rollback_views import Undoable
 
@@ -199,6 +200,14 @@ class RunView:
     turns: tuple[TurnView, ...] = ()
     """What a model was asked, in order."""
     steps: int = 0
+    usages: tuple[Usage, ...] = ()
+    """How much of each of its caps is used, money first; empty if it thinks with no model."""
+    short: Unit | None = None
+    """What there was not enough of when it was blocked for that last."""
+    wrap_up: WrapUp | None = None
+    """Who told it to finish with what it has, if anybody did."""
+    tree_cost_micro_usd: int | None = None
+    """What it cost with everything it started; `None` = it started nothing."""
 
     @property
     def duration_ms(self) -> int:
@@ -235,6 +244,11 @@ class RunView:
             "steps": self.steps,
             "can_roll_back": self.undoing.possible,
             "budget_micro_usd": self.budget_micro_usd,
+            "tree_cost_micro_usd": self.tree_cost_micro_usd,
+            "usage": [{"unit": each.unit, "used": each.used, "cap": each.cap} for each in self.usages],
+            "wrap_up": None
+            if self.wrap_up is None
+            else {"by": self.wrap_up.by, "at": rfc3339(self.wrap_up.at_ms), "answers": self.wrap_up.answers},
         }
         return {
             "run": run,

@@ -168,6 +168,14 @@ async def tree(database: Database, tenant: str, root_id: str) -> list[Snapshot]:
     return snapshots_of(rows, children)
 
 
+async def tree_cost(database: Database, tenant: str, root_id: str) -> int | None:
+    """What a run cost with everything below it, in micro-USD; `None` if there is nothing below it."""
+    statement = select(runs.c.cost_micro_usd).where(runs.c.tenant == tenant, runs.c.root_id == root_id)
+    async with database.read() as connection:
+        costs = list((await connection.execute(statement)).scalars())
+    return sum(costs) if len(costs) > 1 else None
+
+
 async def ended_rollbacks(database: Database, *, limit: int) -> list[tuple[str, str]]:
     """`(tenant, run id)` of rollbacks that have ended while their run still waits for them."""
     child = runs.alias("child")

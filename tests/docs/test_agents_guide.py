@@ -33,6 +33,20 @@ def test_the_agent_asks_for_what_the_guide_says(fence: Fence, tmp_path: Path) ->
     assert 500_000 == limits_of(config, source).budget_micro_usd
 
 
+@pytest.mark.runs_fence("docs/guides/agents.md > Other caps > 1")
+def test_an_agents_own_caps_stand_beside_those_of_all(fence: Fence, tmp_path: Path) -> None:
+    path = tmp_path / "banksman.yml"
+    path.write_text(fence.text)
+    (tmp_path / "turns.yml").write_text("- text: Done.\n")
+    config = load_config(path)
+
+    (source,) = config.playbooks.values()
+    compile_playbooks([source], tools=tool_names(config))
+
+    expected = {"tokens": 500_000, "steps": 60, "calls": 25, "time": 2 * 3600 * 1000}
+    assert expected == limits_of(config, source).caps
+
+
 @pytest.mark.runs_fence("docs/guides/agents.md > Without a model > 1")
 def test_the_script_is_followed(fence: Fence, tmp_path: Path) -> None:
     (tmp_path / "turns.yml").write_text(fence.text)

@@ -13,6 +13,7 @@ from core.config.people import principal_for_slack
 from core.planners.base import PlanStep
 from core.principals import Principal
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.allowance import Usage, WrapUp
 from core.runs.approval_views import ApprovalView, VoteView
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
 from core.runs.views import (
@@ -100,6 +101,8 @@ VIEW = RunView(
     ),
     sandbox="bwrap",
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
+    usages=(Usage("money", 1, 2),),
+    wrap_up=WrapUp("ana", None, AT_MS, 1),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),

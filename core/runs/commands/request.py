@@ -5,7 +5,7 @@ the first run. The same key with another request is a mistake that is said out l
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.actions.envelope import canonical, digest, salted
@@ -15,6 +15,7 @@ from core.record.changes import Insert, Refusal, RunChange, creation
 from core.record.events import GENESIS, EventDraft
 from core.record.rows import ArtifactRow, RunRow, Snapshot, dumps
 from core.record.states import DUE_NOW, RunState
+from core.runs.allowance import Allowance, Unit
 from core.runs.draft import delivery
 
 
@@ -47,9 +48,11 @@ class Limits:
     steps: int = 200
     wall_clock_ms: int = 24 * 3600 * 1000
     asks: int = 5
+    """Questions to approvers before somebody has to let it go on."""
     budget_micro_usd: int | None = None
     """What it may spend on models."""
-    """Questions to approvers before somebody has to let it go on."""
+    caps: Mapping[Unit, int] = field(default_factory=dict)
+    """What it may use beside money; time in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         step_cap=request.limits.steps,
         ask_cap=request.limits.asks,
         budget_micro_usd=request.limits.budget_micro_usd,
+        allowance_json=Allowance(request.limits.caps).to_json(),
         event_hash=GENESIS,
         event_at=now_ms,
         created_at=now_ms,

@@ -1,7 +1,6 @@
 """The planted bugs: what each breaks, where, and the test that has to fail. Names in I45's words where it has one.
 
-Of I45's fifteen two wait for what they are about: settling a reservation at zero (there is no spend yet) and a log
-without its tail checkpoint (there is no signed log yet).
+Of I45's fifteen one waits for what it is about: a log without its tail checkpoint (there is no signed log yet).
 """
 
 from dataclasses import dataclass
@@ -153,6 +152,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         "(extract(epoch FROM now()) * 1000)::bigint",
         f"{_STORE}/test_leases.py::test_a_lease_that_had_to_wait_for_its_row_is_as_long_as_any[postgres]",
+    ),
+    Mutant(
+        "settle-at-0",
+        "A request whose worker died is charged at nothing, although the vendor may have done the work.",
+        "core/runs/turns.py",
+        '    _close(draft, turn, "lost", turn.reserved_micro_usd, stamp,',
+        '    _close(draft, turn, "lost", 0, stamp,',
+        f"{_WORKER}/test_spending.py::"
+        "test_a_turn_whose_worker_died_is_charged_at_its_reserve_and_asked_for_again[sqlite]",
+    ),
+    Mutant(
+        "settle-answers-at-0",
+        "What an answer cost is given back instead of being charged.",
+        "core/runs/turns.py",
+        "    draft.holds = holds(run, caps, cost - turn.reserved_micro_usd, turn.started_at)\n",
+        "    draft.holds = holds(run, caps, -turn.reserved_micro_usd, turn.started_at)\n",
+        f"{_WORKER}/test_spending.py::test_runs_that_share_a_budget_never_exceed_it_together[sqlite]",
     ),
     Mutant(
         "opaque-is-repeated",

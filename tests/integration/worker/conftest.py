@@ -1,6 +1,7 @@
 """A real worker's driver on both databases, with tools a test can steer; nothing of it talks to Slack or Redis."""
 
 import asyncio
+import importlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from core.clock import Clock, SystemClock, boot_id
 from core.execution.base import Environment, SandboxLevel, SandboxReport
 from core.ids import TENANT, Ids
 from core.planners.agent import AgentPlanner
+from core.planners.agents import read_agent
 from core.planners.base import Planner
 from core.planners.model import Models
 from core.planners.playbook import PlaybookPlanner
@@ -28,7 +30,7 @@ from core.record.rows import Snapshot
 from core.record.workers import Identity
 from core.runs import reading, turns
 from core.runs.calls import Bench, Caps, Outdoors
-from core.runs.commands.request import Limits, Pinned, Request, accept
+from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
 from core.runs.leases import Lease
 from core.runs.mind import Mind
 from core.runs.retries import Retries
@@ -211,13 +213,27 @@ class Rig:
         return run_id
 
     async def ask_agent(
-        self, text: str, *, models: list[dict[str, Any]], tools: tuple[str, ...] = (), **agent: Any
+        self,
+        text: str,
+        *,
+        models: list[dict[str, Any]],
+        tools: tuple[str, ...] = (),
+        channel: str | None = None,
+        **agent: Any,
     ) -> str:
-        """Store a run of an agent that thinks with these models, ready to be driven."""
+        """Store a run of an agent that thinks with these models, ready to be driven.
+
+        Args:
+            channel: Where it was asked for; left out: nowhere, and then no thread is told anything.
+        """
+        # Loading what speaks to vendors takes longer than a lease on a busy machine, and nobody renews this one.
+        await asyncio.to_thread(importlib.import_module, "pydantic_ai.models.openai")
+        if self.lease is not None and self.driver is not None:
+            await self.lease.renew(self.driver.driving)
         ids = Ids(self.clock)
         run_id = ids.run()
         pinned = agent_document(models=models, tools=tools, **agent)
-        budget = micro_usd(json.loads(pinned)["agent"]["budget"])
+        budget, caps = micro_usd(json.loads(pinned)["agent"]["budget"]), read_agent(pinned).caps
         request = Request(
             tenant=TENANT,
             source_key=f"test:{run_id}",
@@ -227,8 +243,9 @@ class Rig:
             text=text,
             inputs={"request": text},
             requester=Principal("ana"),
+            surface=None if channel is None else Surface("T1", channel, "1.1", "1.1"),
             loaded=True,
-            limits=Limits(budget_micro_usd=budget),
+            limits=Limits(budget_micro_usd=budget, caps=caps),
         )
         now_ms = self.clock.wall_ms()
         await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))

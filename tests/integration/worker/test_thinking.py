@@ -205,6 +205,32 @@ async def test_a_run_none_of_whose_models_answers_waits_for_a_person(rig: Rig) -
     assert "refuses its key" in str(view.blocked_detail)
 
 
+async def test_an_answer_there_is_no_room_for_is_paid_for_and_waits_for_a_person(rig: Rig) -> None:
+    await rig.start()
+    store, aside = rig.home / "artifacts", rig.home / "aside"
+    async with openai_server(Say("Yes."), Say("Yes, again.")) as vendor:
+        run_id = await rig.ask_agent("Say it.", models=[at(vendor.url)])
+        if store.exists():
+            store.rename(aside)
+        store.write_text("not a directory")
+        view = await rig.drive(run_id)
+
+        assert ("blocked", "dependency-down") == (view.state, view.blocked_reason), view
+        assert "could not be kept: The artifact store could not be used" in str(view.blocked_detail)
+        (turn,) = (await rig.row(run_id)).turns
+        assert ("failed", 100 * 2 + 20 * 10) == (turn.status, turn.cost_micro_usd)
+
+        store.unlink()
+        if aside.exists():
+            aside.rename(store)
+        go_on = partial(ask_again, run_id=run_id, by=Principal("ana"), now_ms=rig.clock.wall_ms())
+        assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), go_on), Decided)
+        view = await rig.drive(run_id)
+
+    assert "completed" == view.state, (view.outcome, view.blocked_detail)
+    assert 2 * (100 * 2 + 20 * 10) == view.cost_micro_usd
+
+
 async def test_another_version_than_the_one_asked_for_does_not_count(rig: Rig) -> None:
     await rig.start()
     async with openai_server(Say("Yes.", model="clever-1-mini")) as vendor:

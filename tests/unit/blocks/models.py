@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs.allowance import UNITS, Usage, WrapUp
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
 from core.runs.views import ActionView, ArtifactView, CutOff, EventView, LateView, RunLine, RunView, StopView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID, counts, lists, numbers, run_ids, texts, users
@@ -172,7 +173,12 @@ runs = st.builds(
     question=st.one_of(st.none(), questions),
     undoing=undoables,
     cost_micro_usd=numbers,
+    budget_micro_usd=st.one_of(st.none(), counts),
     steps=counts,
+    usages=lists(st.builds(Usage, unit=st.sampled_from(UNITS), used=counts, cap=counts), 5),
+    short=st.one_of(st.none(), st.sampled_from(UNITS)),
+    wrap_up=st.one_of(st.none(), st.builds(WrapUp, by=texts, by_slack=users, at_ms=numbers, answers=counts)),
+    tree_cost_micro_usd=st.one_of(st.none(), counts),
 )
 run_lines = st.builds(
     RunLine,

@@ -73,6 +73,8 @@ VALUES = {
     ActionId.RUN_DETAILS: _RUN_ID,
     ActionId.RUN_ROLL_BACK: _RUN_ID,
     ActionId.RUN_INPUTS: ".{1,2000}",
+    ActionId.RUN_FUND: f"{_RUN_ID}:[0-9]+(:[a-z]+)?",
+    ActionId.RUN_WRAP_UP: _RUN_ID,
     ActionId.APPROVAL_AGAIN: _RUN_ID,
     ActionId.QUESTION_ANSWER: "call_.{1,60}",
     ActionId.CALL_RAN: f"{_RUN_ID}:.{{0,1900}}",

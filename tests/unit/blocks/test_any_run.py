@@ -19,6 +19,7 @@ from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, inputs_modal
 from bot.blocks.questions import question_card, question_modal, read_answers
 from bot.blocks.run_card import run_card
+from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from core.record.states import TERMINAL
 from core.runs.approval_views import AskView, QuestionView
@@ -65,6 +66,8 @@ def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
 @given(runs)
 def test_what_is_said_about_any_blocked_run_can_be_sent(view: RunView) -> None:
     assert_sendable(needs_you(view))
+    assert_sendable(nearly_spent(view))
+    assert_sendable(told_to_wrap_up(view))
 
 
 @anything

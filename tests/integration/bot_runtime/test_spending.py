@@ -1,0 +1,62 @@
+"""A run that comes to the end of what it may use, seen from Slack: what is said, and who may do what about it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from core.record.states import BlockedReason, RunState
+from core.runs import allowance
+from core.runs.allowance import Allowance
+from core.runs.draft import Draft
+from tests.integration.bot_runtime.office import House, Json, Team, has_button, poll, words
+
+pytestmark = pytest.mark.timeout(60)
+
+APPROVER, MEMBER = "U0APPROVER", "U0MEMBER"
+
+
+async def test_a_run_is_given_more_calls_and_told_to_wrap_up(
+    house: House, team: Team, ready: Callable[[], Awaitable[str]]
+) -> None:
+    run_id = await ready()
+
+    def nearly(draft: Draft) -> None:
+        draft.move(RunState.PLANNING)
+        draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 850_000, "steps": 2}
+        draft.run["allowance_json"] = Allowance({"steps": 2}, {"money": 1_000_000}, "steps").to_json()
+        draft.deliver("slack.budget", f"nearly-spent:{run_id}:money=1000000", {})
+
+    await house.change(run_id, nearly)
+    warned = await team.hears("Most of what it may use is used up")
+    assert "$0.85 of $1.00" in words(warned) and "2 of 2 steps" in words(warned)
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.BUDGET, "It has taken 2 of 2 steps."))
+
+    async def parked() -> list[Json]:
+        said = await team.heard("Blocked because it has used up what it may.")
+        return [one for one in said if has_button(one, "Add 2 steps")]
+
+    (blocked,) = await poll(parked, "what helps")
+
+    await team.click(blocked, "run_fund", user=MEMBER)
+    await team.hears("Only approvers and operators can let a run spend more.", user=MEMBER)
+    await team.click(blocked, "run_fund", user=APPROVER)
+    await team.hears("may use 4 steps now. It goes on.", user=APPROVER)
+    await team.click(blocked, "run_fund", user=APPROVER)
+    await team.hears("This cap of the run is 4 steps by now.", user=APPROVER)
+
+    await team.click(warned, "run_wrap_up", user=MEMBER)
+    await team.hears("can have it wrap up", user=MEMBER)
+    await team.click(warned, "run_wrap_up")
+    await team.hears("is told to finish with what it has", user="U0REQUESTER")
+    await team.hears("was told to wrap up")
+    await team.click(warned, "run_wrap_up")
+    await team.hears("was told to wrap up by requester already", user="U0REQUESTER")
+
+    async def shown() -> bool:
+        return "Wrapping up" in words(await team.card())
+
+    await poll(shown, "the card to say so")
+    held = allowance.of(await house.snapshot(run_id))
+    assert held.wrap_up is not None and "requester" == held.wrap_up.by
+    assert replace(held, wrap_up=None) == Allowance({"steps": 4}, {"money": 1_000_000})

@@ -1,0 +1,74 @@
+"""What a run has used of what it may: on its card, in its ending, and in what is said before the end of it."""
+
+from typing import Any
+
+from bot.blocks.ask import needs_you
+from bot.blocks.run_card import run_card
+from bot.blocks.spending import nearly_spent, told_to_wrap_up
+from bot.blocks.summary import ending
+from core.record.states import BlockedReason, RunState
+from core.runs.allowance import Usage, WrapUp
+from core.runs.views import RunView
+from tests.unit.blocks.anything import NOW_MS, RUN_ID
+from tests.unit.blocks.models import a_run, an_ended_run
+from tests.unit.blocks.shapes import buttons, leaves, shown
+
+MONEY = Usage("money", 850_000, 1_000_000)
+CALLS = Usage("calls", 34, 40)
+STEPS = Usage("steps", 3, 60)
+
+
+def thinking(**changes: Any) -> RunView:
+    """A run that has spent most of its money, and made most of its calls."""
+    plain = {"cost_micro_usd": 850_000, "budget_micro_usd": 1_000_000, "usages": (MONEY, STEPS, CALLS)}
+    return a_run(**(plain | changes))
+
+
+def values(blocks: Any) -> list[str]:
+    return [button["value"] for button in leaves(blocks, "button")]
+
+
+def test_most_of_it_is_gone_is_said_with_what_can_be_done() -> None:
+    message = nearly_spent(thinking())
+
+    said = shown(message.blocks)
+    assert "It has spent $0.85 of $1.00" in said and "It has made 34 of 40 tool calls" in said
+    assert "3 of 60" not in said
+    assert ["Add $1.00", "Wrap up", "Kill", "Add 40 tool calls"] == buttons(message.blocks)
+    assert [f"{RUN_ID}:1000000", RUN_ID, RUN_ID, f"{RUN_ID}:40:calls"] == values(message.blocks)
+
+
+def test_what_has_ended_or_wraps_up_already_is_not_offered_it() -> None:
+    wraps = WrapUp("olu", "U0OLU", NOW_MS, 3)
+
+    assert "Wrap up" not in buttons(nearly_spent(thinking(wrap_up=wraps)).blocks)
+    over = an_ended_run(cost_micro_usd=850_000, budget_micro_usd=1_000_000, usages=(MONEY,))
+    assert [] == buttons(nearly_spent(over).blocks)
+
+
+def test_the_card_says_who_had_it_wrap_up_until_it_has() -> None:
+    wraps = WrapUp("olu", "U0OLU", NOW_MS, 3)
+
+    card = run_card(thinking(wrap_up=wraps), now_ms=NOW_MS).blocks
+    assert "Wrapping up with what it has, as  asked" in shown(card)
+    assert "U0OLU" in [leaf["user_id"] for leaf in leaves(card, "user")]
+    assert "Wrapping up" not in shown(run_card(an_ended_run(wrap_up=wraps), now_ms=NOW_MS).blocks)
+    assert "Wrapping up with what it has" in shown(told_to_wrap_up(an_ended_run(wrap_up=wraps)).blocks)
+
+
+def test_a_run_short_of_something_is_offered_more_of_exactly_that() -> None:
+    parked = {"state": RunState.BLOCKED, "blocked_reason": BlockedReason.BUDGET}
+
+    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked, short="money")).blocks)
+    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked)).blocks)
+    short = needs_you(thinking(**parked, short="calls")).blocks
+    assert ["Add 40 tool calls", "Wrap up", "Ask again"] == buttons(short)
+    assert [f"{RUN_ID}:40:calls", RUN_ID, RUN_ID] == values(short)
+
+
+def test_the_cost_stands_on_every_card_and_ending_of_a_run_that_thinks() -> None:
+    for view in (thinking(), thinking(cost_micro_usd=0), an_ended_run(cost_micro_usd=1, budget_micro_usd=1_000_000)):
+        assert "of $1.00" in shown(run_card(view, now_ms=NOW_MS).blocks)
+        assert "of $1.00" in shown(ending(view).blocks)
+    tree = shown(run_card(thinking(tree_cost_micro_usd=1_250_000), now_ms=NOW_MS).blocks)
+    assert "cost $0.85 of $1.00, $1.25 with what it started" in tree
