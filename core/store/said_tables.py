@@ -1,0 +1,30 @@
+"""The part of the schema that holds what people tell a run once it is under way: answers to its questions, replies in
+its thread. See `tables`.
+"""
+
+from sqlalchemy import Index, PrimaryKeyConstraint, Table
+
+from core.store.columns import json_text, keys, metadata, reference, time_ms
+
+answers = Table(
+    "answers",
+    metadata,
+    *keys("tenant", "call_id", "run_id", "answered_by"),
+    time_ms("at", needed=True),
+    json_text("body_json"),
+    PrimaryKeyConstraint("tenant", "call_id"),
+    comment="typed answers to an agent's questions",
+)
+
+steers = Table(
+    "steers",
+    metadata,
+    *keys("tenant", "id", "run_id", "author"),
+    reference("artifact_id"),
+    time_ms("at", needed=True),
+    time_ms("noted_at"),
+    reference("used_by"),
+    PrimaryKeyConstraint("tenant", "id"),
+    Index("ix_steers_run_id", "run_id", "tenant"),
+    comment="replies in the thread, queued for the next step",
+)
