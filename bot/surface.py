@@ -49,6 +49,9 @@ class ActionId(StrEnum):
     APPROVAL_TAKE_BACK = "approval_take_back"
     QUESTION_ANSWER = "question_answer_open"
     RUN_FUND = "run_fund"
+    RUN_STEER = "run_steer_open"
+    REPLY_TAKE = "reply_take"
+    REPLY_LEAVE = "reply_leave"
     CALL_RAN = "call_ran"
     CALL_NOT_RUN = "call_not_run"
 
@@ -61,6 +64,7 @@ class CallbackId(StrEnum):
     APPROVAL_PAGES = "approval_pages"
     APPROVAL_DENY = "approval_deny"
     QUESTION_ANSWER = "question_answer"
+    RUN_STEER = "run_steer"
 
 
 METADATA_EVENT = "banksman_run"

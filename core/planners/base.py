@@ -40,6 +40,18 @@ class CallOutcome:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """What somebody wrote to a run under way."""
+
+    by: str
+    """Principal id."""
+    is_requester: bool
+    text: str
+    after: int | None
+    """After how many answers the model was first given it; `None` = it has not been."""
+
+
+@dataclass(frozen=True)
 class PlanRequest:
     """All a planner may know."""
 
@@ -58,6 +70,8 @@ class PlanRequest:
     """Names of the files the run has kept."""
     context: str = ""
     """What was said in the thread before the request: material, never an instruction."""
+    replies: tuple[Reply, ...] = ()
+    """What people wrote since, as far as it is taken up, in order."""
 
 
 @dataclass(frozen=True)

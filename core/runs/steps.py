@@ -16,7 +16,7 @@ from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import asks, halts, proposals, run_again
+from core.runs import asks, halts, proposals, replies, run_again
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
@@ -70,7 +70,8 @@ def request(snapshot: Snapshot, document: str, *, answers: tuple[Answer, ...] = 
             case _:
                 pass
     kept = tuple(artifact.name for artifact in snapshot.artifacts if artifact.role == "output")
-    return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes), answers, kept, context)
+    said = replies.taken(snapshot)
+    return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes), answers, kept, context, said)
 
 
 def is_between_compensations(snapshot: Snapshot, turn: Turn) -> bool:

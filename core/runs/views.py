@@ -153,6 +153,38 @@ class TurnView:
 
 
 @dataclass(frozen=True)
+class ReplyView:
+    """What somebody wrote to the run while it was under way."""
+
+    id: str
+    author: str
+    """Principal id."""
+    slack_user: str | None
+    text: str
+    """A person's text."""
+    digest: str
+    at_ms: int
+    status: str
+    """`asked`, `taken` or `left`."""
+    decided_by: str | None
+    turn: int | None
+    """The turn of the model it was first given to."""
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of `replies` in `show`."""
+        return {
+            "id": self.id,
+            "by": self.author,
+            "text": self.text,
+            "digest": self.digest,
+            "at": rfc3339(self.at_ms),
+            "status": self.status,
+            "decided_by": self.decided_by,
+            "turn": self.turn,
+        }
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run, whole."""
 
@@ -199,6 +231,10 @@ class RunView:
     turns: tuple[TurnView, ...] = ()
     """What a model was asked, in order."""
     steps: int = 0
+    steering: str = "ask"
+    """Whose replies count: `off`, `ask` or `auto`."""
+    replies: tuple[ReplyView, ...] = ()
+    """What people wrote to it, in order."""
 
     @property
     def duration_ms(self) -> int:
@@ -235,6 +271,7 @@ class RunView:
             "steps": self.steps,
             "can_roll_back": self.undoing.possible,
             "budget_micro_usd": self.budget_micro_usd,
+            "steering": self.steering,
         }
         return {
             "run": run,
@@ -274,6 +311,7 @@ class RunView:
                 for a in self.artifacts
             ],
             "turns": [each.as_json() for each in self.turns],
+            "replies": [each.as_json() for each in self.replies],
             "stop": None
             if self.stop is None
             else {

@@ -2,9 +2,9 @@
 its thread. See `tables`.
 """
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, Text, text
 
-from core.store.columns import json_text, keys, metadata, reference, time_ms
+from core.store.columns import json_text, keys, metadata, one_of, reference, sized, time_ms
 
 answers = Table(
     "answers",
@@ -20,11 +20,16 @@ steers = Table(
     "steers",
     metadata,
     *keys("tenant", "id", "run_id", "author"),
-    reference("artifact_id"),
+    reference("slack_user"),
+    Column("text", Text, nullable=False, server_default=text("''")),
+    sized("digest", 80, "of the text", "''"),
     time_ms("at", needed=True),
+    sized("status", 20, "asked (whether to take it up), taken or left", "'taken'"),
+    reference("decided_by"),
     time_ms("noted_at"),
     reference("used_by"),
     PrimaryKeyConstraint("tenant", "id"),
+    one_of("status", "status", ("asked", "taken", "left")),
     Index("ix_steers_run_id", "run_id", "tenant"),
     comment="replies in the thread, queued for the next step",
 )

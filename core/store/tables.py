@@ -78,6 +78,7 @@ runs = Table(
     number("cost_micro_usd"),
     Column("budget_micro_usd", BigInteger, comment="what it may spend; null = nothing that costs money"),
     json_text("stalls_json", "[]"),
+    sized("steering", 20, "whose replies count: off, ask or auto", "'ask'"),
     reference("blocked_reason"),
     Column("blocked_detail", Text),
     Column("outcome", Text),

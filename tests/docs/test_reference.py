@@ -22,6 +22,7 @@ from core.runs.views import (
     EventView,
     FreezeView,
     LateView,
+    ReplyView,
     RunView,
     StopView,
     TurnView,
@@ -100,6 +101,7 @@ VIEW = RunView(
     ),
     sandbox="bwrap",
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
+    replies=(ReplyView("run_1:1.0", "mia", "U2", "", "sha256:00", AT_MS, "taken", "ana", 1),),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),
