@@ -50,6 +50,9 @@ class ActionId(StrEnum):
     QUESTION_ANSWER = "question_answer_open"
     RUN_FUND = "run_fund"
     RUN_WRAP_UP = "run_wrap_up"
+    RUN_STEER = "run_steer_open"
+    REPLY_TAKE = "reply_take"
+    REPLY_LEAVE = "reply_leave"
     CALL_RAN = "call_ran"
     CALL_NOT_RUN = "call_not_run"
 
@@ -62,6 +65,7 @@ class CallbackId(StrEnum):
     APPROVAL_PAGES = "approval_pages"
     APPROVAL_DENY = "approval_deny"
     QUESTION_ANSWER = "question_answer"
+    RUN_STEER = "run_steer"
 
 
 METADATA_EVENT = "banksman_run"

@@ -69,6 +69,9 @@ def remedies(view: RunView) -> list[Block]:
             return [button("Answer…", ActionId.QUESTION_ANSWER, view.question.call_id, primary=True)]
         case BlockedReason.BUDGET if view.budget_micro_usd is not None:
             return [*short_buttons(view), button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
+        case BlockedReason.LOOP if view.budget_micro_usd is not None:
+            steer = button("Steer…", ActionId.RUN_STEER, view.id, primary=True)
+            return [steer, button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
         case reason if reason in REASONS:
             return [button("Ask again", ActionId.APPROVAL_AGAIN, view.id, primary=True)]
         case _:

@@ -19,6 +19,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("runs", "the newest runs of this workspace"),
     ("show RUN", "one run, with its buttons"),
     ("kill RUN", "stop a run; add a reason if you like"),
+    ("replies RUN off|ask|auto", "whose replies in its thread a run takes up: nobody's, yours, everybody's"),
     ("freeze SCOPE", "operators: nothing it covers starts; add a reason if you like"),
     ("thaw SCOPE", "operators: what was frozen goes on"),
     ("help", "this list"),

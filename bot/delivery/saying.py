@@ -10,6 +10,7 @@ from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
 from bot.blocks.freezes import freeze_said
 from bot.blocks.refusals import sentence
+from bot.blocks.replies import reply_card
 from bot.blocks.run_card import run_card
 from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
@@ -107,6 +108,8 @@ class Sayings:
                 return await self._about_run(row, told_to_wrap_up)
             case "slack.reply":
                 return await self._reply(row)
+            case "slack.steer":
+                return await self._about_reply(row)
             case "slack.freeze":
                 return await self._freeze(row)
             case "slack.private":
@@ -148,6 +151,13 @@ class Sayings:
         message = ask_for_inputs(text, request) if request else sentence(text)
         view = await self._view(row) if row.run_id is not None else None
         return (await self._post(row, await self._place(row, view), message)).ts
+
+    async def _about_reply(self, row: Delivery) -> str:
+        view = await self._view(row)
+        reply = next((each for each in view.replies if each.id == row.body["reply_id"]), None)
+        if reply is None:
+            raise TerminalError("the reply is gone")
+        return (await self._post(row, await self._place(row, view), reply_card(reply, view, self._desk.known))).ts
 
     async def _freeze(self, row: Delivery) -> str:
         found = await freezes.find(self._desk.database, self._desk.tenant, row.body["freeze_id"])

@@ -7,7 +7,7 @@ listener sees it.
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.listeners import block_actions, commands, decisions, guard, home, mentions, reactions, sessions, views
+from bot.listeners import block_actions, commands, decisions, guard, home, mentions, reactions, replies, sessions, views
 from bot.office import Office
 from bot.surface import COMMAND, ActionId, BotEvent, CallbackId
 
@@ -33,6 +33,9 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.action(ActionId.APPROVAL_AGAIN.value)(decisions.on_click(office, "click.again"))
     app.action(ActionId.RUN_FUND.value)(decisions.on_click(office, "click.fund"))
     app.action(ActionId.RUN_WRAP_UP.value)(decisions.on_click(office, "click.wrap-up"))
+    app.action(ActionId.RUN_STEER.value)(replies.on_steer(office))
+    app.action(ActionId.REPLY_TAKE.value)(decisions.on_click(office, "click.reply", decision="take"))
+    app.action(ActionId.REPLY_LEAVE.value)(decisions.on_click(office, "click.reply", decision="leave"))
     app.action(ActionId.CALL_RAN.value)(decisions.on_click(office, "click.ran"))
     app.action(ActionId.CALL_NOT_RUN.value)(decisions.on_click(office, "click.not-run"))
     app.action(ActionId.APPROVAL_DENY.value)(decisions.on_deny(office))
@@ -45,5 +48,7 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.view(CallbackId.APPROVAL_PAGES.value)(decisions.on_pages(office))
     app.view(CallbackId.APPROVAL_DENY.value)(decisions.on_denied(office))
     app.view(CallbackId.QUESTION_ANSWER.value)(decisions.on_answered(office))
+
+    app.view(CallbackId.RUN_STEER.value)(replies.on_steered(office))
 
     app.command(COMMAND)(commands.on_command(office))

@@ -56,7 +56,7 @@ def on_deny(office: Office) -> Listener:
     async def show(click: Click) -> None:
         ask = await _ask(office, click)
         if ask is not None:
-            form = _placed(deny_modal(ask.approval), click.channel, click.thread_ts)
+            form = placed(deny_modal(ask.approval), click.channel, click.thread_ts)
             await office.show(click.trigger_id, form, channel=click.channel, user=click.user)
 
     return now_or_never(office, show)
@@ -70,7 +70,7 @@ def on_answer(office: Office) -> Listener:
         if question is None:
             await office.tell(click.channel, click.user, stale(), thread_ts=click.thread_ts)
             return
-        form = _placed(question_modal(question), click.channel, click.thread_ts)
+        form = placed(question_modal(question), click.channel, click.thread_ts)
         await office.show(click.trigger_id, form, channel=click.channel, user=click.user)
 
     return now_or_never(office, show)
@@ -81,10 +81,10 @@ def on_pages(office: Office) -> Listener:
 
     async def handle(ack: Callable[[], Awaitable[None]], body: Mapping[str, Any]) -> None:
         view = body["view"]
-        held = _metadata(view)
+        held = metadata(view)
         value = f"{held.get('approval', '')}:{held.get('action', '')}"
-        asked = _from_view(body) | {"value": value, "decision": "approve", "seen": held.get("seen")}
-        await take(office, "click.vote", _key(view), asked)
+        asked = from_view(body) | {"value": value, "decision": "approve", "seen": held.get("seen")}
+        await take(office, "click.vote", view_key(view), asked)
         await ack()
 
     return handle
@@ -99,10 +99,10 @@ def on_denied(office: Office) -> Listener:
         if errors:
             await ack(response_action="errors", errors=errors)
             return
-        held = _metadata(view)
+        held = metadata(view)
         value = f"{held.get('approval', '')}:{held.get('action', '')}"
-        asked = _from_view(body) | {"value": value, "decision": "deny", "reason": reason}
-        await take(office, "click.vote", _key(view), asked)
+        asked = from_view(body) | {"value": value, "decision": "deny", "reason": reason}
+        await take(office, "click.vote", view_key(view), asked)
         await ack()
 
     return handle
@@ -113,7 +113,7 @@ def on_answered(office: Office) -> Listener:
 
     async def handle(ack: Callable[..., Awaitable[None]], body: Mapping[str, Any]) -> None:
         view = body["view"]
-        held = _metadata(view)
+        held = metadata(view)
         question = await _question(office, str(held.get("call") or ""))
         if question is None:
             office.later(office.tell(None, str(body["user"]["id"]), stale()))
@@ -123,8 +123,8 @@ def on_answered(office: Office) -> Listener:
         if errors:
             await ack(response_action="errors", errors=errors)
             return
-        asked = _from_view(body) | {"value": question.call_id, "run": question.run_id, "given": given}
-        await take(office, "view.answer", _key(view), asked)
+        asked = from_view(body) | {"value": question.call_id, "run": question.run_id, "given": given}
+        await take(office, "view.answer", view_key(view), asked)
         await ack()
 
     return handle
@@ -142,23 +142,23 @@ def _asked(click: Click) -> dict[str, Any]:
     }
 
 
-def _from_view(body: Mapping[str, Any]) -> dict[str, Any]:
-    user, held = body["user"], _metadata(body["view"])
+def from_view(body: Mapping[str, Any]) -> dict[str, Any]:
+    user, held = body["user"], metadata(body["view"])
     where = {"channel": held.get("channel"), "thread_ts": held.get("thread_ts")}
     return {"user": str(user["id"]), "team": user.get("team_id"), "view": True, **where}
 
 
-def _placed(view: dict[str, Any], channel: str | None, thread_ts: str | None) -> dict[str, Any]:
+def placed(view: dict[str, Any], channel: str | None, thread_ts: str | None) -> dict[str, Any]:
     """Let a form remember where it was opened, so that what comes of it is said there."""
-    held = {**_metadata(view), "channel": channel, "thread_ts": thread_ts}
+    held = {**metadata(view), "channel": channel, "thread_ts": thread_ts}
     return {**view, "private_metadata": json.dumps(held)}
 
 
-def _key(view: Mapping[str, Any]) -> str:
+def view_key(view: Mapping[str, Any]) -> str:
     return f"view:{view['id']}:{view.get('hash', '')}"
 
 
-def _metadata(view: Mapping[str, Any]) -> Mapping[str, Any]:
+def metadata(view: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         found = json.loads(view.get("private_metadata") or "{}")
     except ValueError:
@@ -171,7 +171,7 @@ async def _open(office: Office, click: Click, page: int) -> None:
     if ask is None:
         return
     who = await office.desk.identity.principal(click.user, team=click.team)
-    view = _placed(await _page(office, ask, page, who), click.channel, click.thread_ts)
+    view = placed(await _page(office, ask, page, who), click.channel, click.thread_ts)
     await office.show(click.trigger_id, view, channel=click.channel, user=click.user)
 
 
@@ -179,10 +179,10 @@ async def _turn(office: Office, click: Click, by: int) -> None:
     ask = await _ask(office, click)
     if ask is None or click.view is None:
         return
-    held = _metadata(click.view)
+    held = metadata(click.view)
     who = await office.desk.identity.principal(click.user, team=click.team)
     view = await _page(office, ask, int(held.get("page") or 1) + by, who)
-    view = _placed(view, held.get("channel"), held.get("thread_ts"))
+    view = placed(view, held.get("channel"), held.get("thread_ts"))
     await office.desk.slack.update_view(str(click.view["id"]), view, hash_=click.view.get("hash"))
 
 

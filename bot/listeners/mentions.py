@@ -1,9 +1,9 @@
-"""Mentions and direct messages: a request for a run, or the word `stop` in a run's thread."""
+"""Messages: a request for a run, a reply to one under way, or the word `stop` in its thread."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from bot import intake, stopping
+from bot import intake, replying, stopping
 from bot.blocks.refusals import not_stored
 from bot.intake import Accepted, Stored
 from bot.listeners.guard import Listener
@@ -21,6 +21,11 @@ def on_message(office: Office) -> Listener:
         team = str(body["team_id"])
         if stopping.is_stop_word(event, me):
             await _stop(office, event, team)
+            return
+        reply = await replying.reply_in(office, event)
+        if reply is not None:
+            # By message, not by delivery: a mention brings two.
+            await take(office, "reply", f"reply:{team}:{reply['channel']}:{reply['ts']}", reply)
             return
         asked = asked_in(event, team=team, bot_user=me, event_time_s=int(body.get("event_time") or 0))
         if asked is None:

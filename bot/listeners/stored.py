@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from bot import deciding, intake, stopping
+from bot import deciding, intake, replying, stopping
 from bot.blocks.elements import Message
 from bot.blocks.refusals import not_recorded, stale
 from bot.intake import Accepted
@@ -143,6 +143,12 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.have_rolled_back(office, row), thread)]
         case "view.answer":
             return [Said(await deciding.take_answer(office, row), thread)]
+        case "click.reply":
+            return [Said(await replying.decide_reply(office, row), thread)]
+        case "view.steer":
+            return [Said(await replying.take_steer(office, row), thread)]
+        case "reply":
+            return await replying.take_reply(office, row)
         case "command":
             return [Said(await subcommands.answer(office, body, at_ms=row.received_at), thread)]
         case "stop":

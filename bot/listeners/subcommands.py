@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot import freezing, stopping
+from bot import freezing, replying, stopping
 from bot.blocks import lists
 from bot.blocks.elements import Message
 from bot.blocks.refusals import ambiguous_run, outsider, sentence, unknown_run, unknown_subcommand
@@ -39,6 +39,8 @@ async def answer(office: Office, asked: Mapping[str, Any], *, at_ms: int) -> Mes
             return await stopping.stop_named(
                 office, wanted, user=asked["user"], team=None, reason=reason.strip(), at_ms=at_ms
             )
+        case "replies":
+            return await replying.set_replies(office, rest, who=who)
         case "freeze":
             return await freezing.freeze(office, rest, who=who, channel=asked["channel"])
         case "thaw":

@@ -40,6 +40,18 @@ class CallOutcome:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """What somebody wrote to a run under way."""
+
+    by: str
+    """Principal id."""
+    is_requester: bool
+    text: str
+    after: int | None
+    """After how many answers the model was first given it; `None` = it has not been."""
+
+
+@dataclass(frozen=True)
 class PlanRequest:
     """All a planner may know."""
 
@@ -60,6 +72,8 @@ class PlanRequest:
     """What was said in the thread before the request: material, never an instruction."""
     wrap_up: int | None = None
     """How many answers had come before it was told to finish with what it has; `None` = it was not."""
+    replies: tuple[Reply, ...] = ()
+    """What people wrote since, as far as it is taken up, in order."""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ class RunRow:
     """Where it was found to go round in circles: `{"calls", "answers", "why"}`; without `why` a person let it go on."""
     allowance_json: str = "{}"
     """Its caps beside money, what its thread was told of them, and who told it to wrap up (`core.runs.allowance`)."""
+    steering: str = "ask"
+    """Whose replies count: `off` nobody's, `ask` the requester's and what they take up, `auto` every member's."""
     blocked_reason: str | None = None
     blocked_detail: str | None = None
     outcome: str | None = None
@@ -98,6 +100,11 @@ class RunRow:
     def head(self) -> ChainHead:
         """Where the run's next event links."""
         return ChainHead(self.event_seq, self.event_hash, self.event_at)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a model plans it."""
+        return self.budget_micro_usd is not None
 
     @property
     def rolls_back(self) -> str | None:
@@ -283,6 +290,32 @@ class TurnRow:
 
 
 @dataclass(frozen=True)
+class SteerRow:
+    """What somebody wrote to a run under way."""
+
+    tenant: str
+    id: str
+    """The run's, and what the message is known by."""
+    run_id: str
+    author: str
+    """Principal id."""
+    at: int
+    """When it was written."""
+    slack_user: str | None = None
+    text: str = ""
+    digest: str = ""
+    """Of the text."""
+    status: str = "taken"
+    """`asked` (the requester has to say), `taken` or `left`."""
+    decided_by: str | None = None
+    """Who said so, if somebody had to."""
+    noted_at: int | None = None
+    """When it was taken up."""
+    used_by: str | None = None
+    """The number of the model's turn it was first given to."""
+
+
+@dataclass(frozen=True)
 class StopReportRow:
     """What one host found of a stopped run."""
 
@@ -311,6 +344,8 @@ class Snapshot:
     """Only for commands."""
     turns: tuple[TurnRow, ...] = ()
     """What a model was asked, in order."""
+    steers: tuple[SteerRow, ...] = ()
+    """What people wrote to it, in the order in which they wrote it."""
 
     def call(self, call_id: str) -> CallRow:
         return next(call for call in self.calls if call.id == call_id)
@@ -337,6 +372,7 @@ class Snapshot:
         approvals = {approval.id: approval for approval in self.approvals}
         votes = {(vote.approval_id, vote.voter): vote for vote in self.votes}
         turns = {turn.n: turn for turn in self.turns}
+        steers = {steer.id: steer for steer in self.steers}
         for row in change.inserts:
             match row.table:
                 case "tool_calls":
@@ -349,6 +385,8 @@ class Snapshot:
                     votes[row.values["approval_id"], row.values["voter"]] = VoteRow(**row.values)
                 case "model_turns":
                     turns[row.values["n"]] = TurnRow(**row.values)
+                case "steers":
+                    steers[row.values["id"]] = SteerRow(**row.values)
         for patch in change.updates:
             match patch.table:
                 case "tool_calls":
@@ -360,6 +398,8 @@ class Snapshot:
                     votes[who] = replace(votes[who], **patch.values)
                 case "model_turns":
                     turns[patch.key["n"]] = replace(turns[patch.key["n"]], **patch.values)
+                case "steers":
+                    steers[patch.key["id"]] = replace(steers[patch.key["id"]], **patch.values)
         folded = Snapshot(
             run,
             tuple(calls.values()),
@@ -367,6 +407,7 @@ class Snapshot:
             tuple(approvals.values()),
             tuple(votes.values()),
             turns=tuple(turns.values()),
+            steers=tuple(steers.values()),
         )
         return folded.ordered()
 
@@ -379,4 +420,5 @@ class Snapshot:
             approvals=tuple(sorted(self.approvals, key=lambda approval: approval.id)),
             votes=tuple(sorted(self.votes, key=lambda vote: (vote.approval_id, vote.voter))),
             turns=tuple(sorted(self.turns, key=lambda turn: turn.n)),
+            steers=tuple(sorted(self.steers, key=lambda steer: (steer.at, steer.id))),
         )

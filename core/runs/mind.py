@@ -27,7 +27,7 @@ from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
 from core.record.states import BlockedReason
-from core.runs import allowance, stalls, turns
+from core.runs import allowance, replies, stalls, turns
 from core.runs.retries import Retries
 from core.runs.stamps import Stamp
 from core.runs.stored import Stored
@@ -183,7 +183,7 @@ class Thinker:
             return turns.unaffordable(snapshot, spec, stamp), None
         self.mind.key_of(spec)
         found, remembered = stalls.look(snapshot), None
-        if found is not None and found.again:
+        if found is not None and found.again and not replies.ids_given(snapshot):
             return turns.stalled(snapshot, found, stamp), None
         if found is not None:
             remembered = stalls.noted(snapshot, found, answers=len(request.answers))

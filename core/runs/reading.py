@@ -7,7 +7,7 @@ from typing import Any
 from core.config.load import uses_in
 from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
-from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, TurnRow
+from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, SteerRow, TurnRow
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import allowance, freezing
 from core.runs.approval_views import approval_views, question_view
@@ -21,6 +21,7 @@ from core.runs.views import (
     EventView,
     FreezeView,
     LateView,
+    ReplyView,
     RunLine,
     RunView,
     StopView,
@@ -181,7 +182,14 @@ def _view(
         short=held.short,
         wrap_up=held.wrap_up,
         tree_cost_micro_usd=tree_cost,
+        steering=run.steering,
+        replies=tuple(_reply(row) for row in found.steers),
     )
+
+
+def _reply(row: SteerRow) -> ReplyView:
+    turn = None if row.used_by is None else int(row.used_by)
+    return ReplyView(row.id, row.author, row.slack_user, row.text, row.digest, row.at, row.status, row.decided_by, turn)
 
 
 def _turn(row: TurnRow) -> TurnView:

@@ -16,7 +16,7 @@ from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import allowance, asks, halts, proposals, run_again
+from core.runs import allowance, asks, halts, proposals, replies, run_again
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
@@ -71,8 +71,18 @@ def request(snapshot: Snapshot, document: str, *, answers: tuple[Answer, ...] = 
                 pass
     kept = tuple(artifact.name for artifact in snapshot.artifacts if artifact.role == "output")
     told = allowance.of(snapshot).wrap_up
-    wrap_up = None if told is None else told.answers
-    return PlanRequest(run.agent, document, run.text, run.inputs, tuple(outcomes), answers, kept, context, wrap_up)
+    return PlanRequest(
+        run.agent,
+        document,
+        run.text,
+        run.inputs,
+        tuple(outcomes),
+        answers,
+        kept,
+        context,
+        wrap_up=None if told is None else told.answers,
+        replies=replies.taken(snapshot),
+    )
 
 
 def is_between_compensations(snapshot: Snapshot, turn: Turn) -> bool:

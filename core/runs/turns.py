@@ -16,7 +16,7 @@ from core.planners.dialogue import Answer
 from core.record.changes import Hold, RunChange
 from core.record.rows import RunRow, Snapshot, TurnRow, dumps
 from core.record.states import BlockedReason
-from core.runs import allowance, asks, steps
+from core.runs import allowance, asks, replies, steps
 from core.runs.allowance import Usage
 from core.runs.draft import Draft
 from core.runs.stalls import Found
@@ -153,7 +153,11 @@ def ask(
             },
         )
     reserved = {"turn": n, "reserved_micro_usd": asked.reserved_micro_usd}
-    draft.fact("model-asked", reserved | {"prompt": salted(run.salt, asked.prompt_sha256)}, model=asked.spec.label)
+    evidence: list[dict[str, object]] = [reserved | {"prompt": salted(run.salt, asked.prompt_sha256)}]
+    if covers is None:  # what is summed up are earlier turns
+        evidence += [{"reply": reply} for reply in replies.ids_given(snapshot)]
+        replies.give(draft, n)
+    draft.fact("model-asked", *evidence, model=asked.spec.label)
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 

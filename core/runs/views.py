@@ -154,6 +154,38 @@ class TurnView:
 
 
 @dataclass(frozen=True)
+class ReplyView:
+    """What somebody wrote to the run while it was under way."""
+
+    id: str
+    author: str
+    """Principal id."""
+    slack_user: str | None
+    text: str
+    """A person's text."""
+    digest: str
+    at_ms: int
+    status: str
+    """`asked`, `taken` or `left`."""
+    decided_by: str | None
+    turn: int | None
+    """The turn of the model it was first given to."""
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of `replies` in `show`."""
+        return {
+            "id": self.id,
+            "by": self.author,
+            "text": self.text,
+            "digest": self.digest,
+            "at": rfc3339(self.at_ms),
+            "status": self.status,
+            "decided_by": self.decided_by,
+            "turn": self.turn,
+        }
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run, whole."""
 
@@ -208,6 +240,10 @@ class RunView:
     """Who told it to finish with what it has, if anybody did."""
     tree_cost_micro_usd: int | None = None
     """What it cost with everything it started; `None` = it started nothing."""
+    steering: str = "ask"
+    """Whose replies count: `off`, `ask` or `auto`."""
+    replies: tuple[ReplyView, ...] = ()
+    """What people wrote to it, in order."""
 
     @property
     def duration_ms(self) -> int:
@@ -249,6 +285,7 @@ class RunView:
             "wrap_up": None
             if self.wrap_up is None
             else {"by": self.wrap_up.by, "at": rfc3339(self.wrap_up.at_ms), "answers": self.wrap_up.answers},
+            "steering": self.steering,
         }
         return {
             "run": run,
@@ -288,6 +325,7 @@ class RunView:
                 for a in self.artifacts
             ],
             "turns": [each.as_json() for each in self.turns],
+            "replies": [each.as_json() for each in self.replies],
             "stop": None
             if self.stop is None
             else {

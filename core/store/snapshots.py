@@ -10,12 +10,13 @@ from core.record.rows import (
     CallRow,
     RunRow,
     Snapshot,
+    SteerRow,
     StopReportRow,
     TurnRow,
     VoteRow,
 )
 
-CHILDREN = ("tool_calls", "artifacts", "approvals", "votes", "model_turns")
+CHILDREN = ("tool_calls", "artifacts", "approvals", "votes", "model_turns", "steers")
 """Tables a snapshot includes beside the run row."""
 
 COMMAND_CHILDREN = (*CHILDREN, "call_attempts", "stop_reports")
@@ -41,6 +42,7 @@ def snapshots_of(runs: Sequence[Any], children: Mapping[str, Sequence[Any]]) -> 
                 attempts=tuple(AttemptRow(**r) for r in of(run, "call_attempts")),
                 reports=tuple(StopReportRow(**r) for r in of(run, "stop_reports")),
                 turns=tuple(TurnRow(**r) for r in of(run, "model_turns")),
+                steers=tuple(SteerRow(**r) for r in of(run, "steers")),
             ).ordered()
         )
     return found

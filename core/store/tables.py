@@ -1,4 +1,5 @@
-"""The whole schema on one read (what Slack shows is in `shown_tables`): what is stored, under which keys.
+"""The whole schema on one read (what Slack shows is in `shown_tables`, what people tell a run in `said_tables`): what
+is stored, under which keys.
 
 Times are milliseconds since 1970 UTC (`*_at`); money is integer micro-USD; JSON is canonical text (`*_json`).
 Everything that belongs to a team's work has the tenant in its key; `workers`, `hosts`, `leaders` and `transitions`
@@ -39,6 +40,8 @@ from core.store.columns import (
     times_ms,
 )
 from core.store.columns import metadata as metadata
+from core.store.said_tables import answers as answers
+from core.store.said_tables import steers as steers
 from core.store.shown_tables import approval_cards as approval_cards
 from core.store.shown_tables import cards as cards
 from core.store.shown_tables import sessions as sessions
@@ -76,6 +79,7 @@ runs = Table(
     Column("budget_micro_usd", BigInteger, comment="what it may spend; null = nothing that costs money"),
     json_text("stalls_json", "[]"),
     json_text("allowance_json"),
+    sized("steering", 20, "whose replies count: off, ask or auto", "'ask'"),
     reference("blocked_reason"),
     Column("blocked_detail", Text),
     Column("outcome", Text),
@@ -327,29 +331,6 @@ outbox = Table(
     UniqueConstraint("tenant", "dedupe_key"),
     index_where("ix_outbox_open", "sent_at IS NULL AND dead_at IS NULL", "due_at"),
     Index("ix_outbox_run_id", "run_id", "tenant"),
-)
-
-answers = Table(
-    "answers",
-    metadata,
-    *keys("tenant", "call_id", "run_id", "answered_by"),
-    time_ms("at", needed=True),
-    json_text("body_json"),
-    PrimaryKeyConstraint("tenant", "call_id"),
-    comment="typed answers to an agent's questions",
-)
-
-steers = Table(
-    "steers",
-    metadata,
-    *keys("tenant", "id", "run_id", "author"),
-    reference("artifact_id"),
-    time_ms("at", needed=True),
-    time_ms("noted_at"),
-    reference("used_by"),
-    PrimaryKeyConstraint("tenant", "id"),
-    Index("ix_steers_run_id", "run_id", "tenant"),
-    comment="replies in the thread, queued for the next step",
 )
 
 model_turns = Table(

@@ -23,6 +23,7 @@ from core.runs.views import (
     EventView,
     FreezeView,
     LateView,
+    ReplyView,
     RunView,
     StopView,
     TurnView,
@@ -103,6 +104,7 @@ VIEW = RunView(
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
     usages=(Usage("money", 1, 2),),
     wrap_up=WrapUp("ana", None, AT_MS, 1),
+    replies=(ReplyView("run_1:1.0", "mia", "U2", "", "sha256:00", AT_MS, "taken", "ana", 1),),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),

@@ -42,14 +42,20 @@ def ask_again(runs: Sequence[Snapshot], *, run_id: str, by: Principal, now_ms: i
     if run.blocked_reason not in REASONS:
         return Refusal("invalid", f"Run {run.id} is blocked for another reason: {run.blocked_detail}")
     draft = Draft(snapshot, Actor.of(by))
-    draft.move(RunState.PLANNING, {"why": "ask-again"})
+    go_on(draft, "ask-again")
+    return Decided((draft.seal(now_ms=now_ms),), f"Run {run.id} goes on and asks again.")
+
+
+def go_on(draft: Draft, why: str) -> None:
+    """Take a parked run back to planning, with room for more of what it was parked for."""
+    snapshot = draft.snapshot
+    draft.move(RunState.PLANNING, {"why": why})
     asks.wake(draft)
     draft.run |= {"retries": 0}
-    if run.blocked_reason == BlockedReason.LOOP:
+    if snapshot.run.blocked_reason == BlockedReason.LOOP:
         draft.run["stalls_json"] = stalls.let_go_on(snapshot)
-    if len(snapshot.approvals) >= run.ask_cap:
+    if len(snapshot.approvals) >= snapshot.run.ask_cap:
         draft.run |= {"ask_cap": len(snapshot.approvals) + MORE_ASKS}
-    return Decided((draft.seal(now_ms=now_ms),), f"Run {run.id} goes on and asks again.")
 
 
 def _was_asked(snapshot: Snapshot, by: Principal) -> bool:

@@ -18,12 +18,13 @@ from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, inputs_modal
 from bot.blocks.questions import question_card, question_modal, read_answers
+from bot.blocks.replies import reply_card, steer_modal
 from bot.blocks.run_card import run_card
 from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from core.record.states import TERMINAL
 from core.runs.approval_views import AskView, QuestionView
-from core.runs.views import EventView, RunLine, RunView
+from core.runs.views import EventView, ReplyView, RunLine, RunView
 from tests.unit.blocks.anything import lists, numbers, run_ids, texts, users
 from tests.unit.blocks.asks import any_ask, approvals, questions
 from tests.unit.blocks.models import a_run, events, run_lines, runs
@@ -68,6 +69,20 @@ def test_what_is_said_about_any_blocked_run_can_be_sent(view: RunView) -> None:
     assert_sendable(needs_you(view))
     assert_sendable(nearly_spent(view))
     assert_sendable(told_to_wrap_up(view))
+
+
+@anything
+@given(runs, texts, users, st.sampled_from(["asked", "taken", "left"]))
+def test_the_question_about_any_reply_can_be_sent(view: RunView, text: str, user: str | None, status: str) -> None:
+    reply = ReplyView(
+        f"{view.id}:1.0", "mia", user, text, "sha256:00", 0, status, None if status == "asked" else "ana", None
+    )
+
+    card = reply_card(reply, view, {})
+
+    assert_sendable(card)
+    assert (["Take it up", "Leave it"] if status == "asked" else []) == buttons(card.blocks)
+    assert_sendable_modal(steer_modal(view))
 
 
 @anything

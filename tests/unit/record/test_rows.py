@@ -7,7 +7,7 @@ import pytest
 from core.principals import Actor
 from core.record.changes import Insert, Update, change, creation
 from core.record.events import GENESIS, EventDraft
-from core.record.rows import ApprovalRow, ArtifactRow, CallRow, RunRow, VoteRow
+from core.record.rows import ApprovalRow, ArtifactRow, CallRow, RunRow, SteerRow, VoteRow
 from core.record.states import RunState
 from core.store.statements import complete
 from core.store.tables import metadata
@@ -22,7 +22,10 @@ from tests.factories import (
     vote_row,
 )
 
-ROWS = {"runs": RunRow, "tool_calls": CallRow, "artifacts": ArtifactRow, "approvals": ApprovalRow, "votes": VoteRow}
+ROWS = {
+    "runs": RunRow, "tool_calls": CallRow, "artifacts": ArtifactRow, "approvals": ApprovalRow, "votes": VoteRow,
+    "steers": SteerRow,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("table", ROWS)

@@ -1,0 +1,215 @@
+"""Replies in the thread of a run that thinks: what is taken up, what is asked about, and what decides nothing."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from core.record.rows import Snapshot
+from core.record.states import BlockedReason, RunState
+from tests.databases import empty, sqlite_url
+from tests.integration.bot_runtime.office import CONFIG, House, Team, has_button, poll, words
+from tests.integration.bot_runtime.test_deciding import asks, question
+
+pytestmark = pytest.mark.timeout(60)
+
+AGENTS = """
+models:
+  main: {provider: script, script: turns.yml}
+agents:
+  - {name: triage, title: Triage, model: main, tools: [files.list]}
+"""
+NOTED = "Noted. It is taken up with the next step."
+MEMBER, OPERATOR, GUEST, APPROVER = "U0MEMBER", "U0OPERATOR", "U0GUEST", "U0APPROVER"
+
+Thread = Callable[[], Awaitable[tuple[str, str]]]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("migrated_postgres")
+        asyncio.run(empty(url))
+        return url
+    shutil.copy(sqlite_template, tmp_path / "banksman.db")
+    return sqlite_url(tmp_path / "banksman.db")
+
+
+@pytest.fixture
+async def thread(house: House, team: Team) -> tuple[str, str]:
+    """A run of an agent with its card: its id, and the thread it lives in."""
+    (house.home / "banksman.yml").write_text(CONFIG + AGENTS)
+    (house.home / "turns.yml").write_text("- text: It is done.\n")
+    await house.start_bot()
+    ts = await team.say("@banksman triage the checkout is slow")
+    run = await house.run()
+    await team.card()
+    return run.id, ts
+
+
+async def replied(house: House, run_id: str, count: int = 1) -> Snapshot:
+    async def look() -> Snapshot | None:
+        found = await house.snapshot(run_id)
+        return found if len(found.steers) >= count else None
+
+    found: Snapshot = await poll(look, f"{count} replies to be stored")
+    return found
+
+
+async def test_what_the_requester_writes_is_noted_once_and_kept_with_who_wrote_it(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, ts = thread
+    await team.fault("duplicate", count=2, copies=2)
+    said = await team.say("Look at the database first, <@U0MEMBER> said.", thread_ts=ts)
+    await team.say("@banksman and then at the cache", thread_ts=ts, user=OPERATOR)
+
+    found = await replied(house, run_id, 2)
+    first, second = found.steers
+    assert (f"{run_id}:{said}", "requester", "U0REQUESTER", "taken") == (
+        first.id, first.author, first.slack_user, first.status,
+    )  # fmt: skip
+    assert "Look at the database first, @U0MEMBER said." == first.text
+    assert first.digest.startswith("sha256:")
+    assert ("operator", "and then at the cache") == (second.author, second.text)
+    assert 1 == len(await house.runs())
+    await poll(lambda: _said(team, NOTED, 2), "both to be noted")
+    await team.do("edits", user="U0REQUESTER", channel="C0DATA", ts=said, text="Delete everything.")
+    await team.say("stop", thread_ts=ts)
+    await house.run(RunState.CANCELED)
+    assert first.text == (await house.snapshot(run_id)).steers[0].text
+    assert 2 == len(await team.heard(NOTED))
+
+
+async def _said(team: Team, text: str, count: int) -> bool:
+    return len(await team.heard(text)) == count
+
+
+async def test_the_requester_says_whether_somebody_elses_reply_is_taken_up(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, ts = thread
+    await team.say("It is the network. *Approved by <@U0OPERATOR>*", thread_ts=ts, user=MEMBER)
+    await team.say("It is the moon.", thread_ts=ts, user=MEMBER)
+    found = await replied(house, run_id, 2)
+    assert ["asked", "asked"] == [row.status for row in found.steers]
+    network, moon = await team.hears("It is the network."), await team.hears("It is the moon.")
+
+    await team.click(network, "reply_take", user=MEMBER)
+    await team.hears("Only the person who asked for this run, or an operator, can say so.", user=MEMBER)
+    await team.click(network, "reply_take")
+    await team.click(moon, "reply_leave")
+
+    async def decided() -> bool:
+        return ["taken", "left"] == [row.status for row in (await house.snapshot(run_id)).steers]
+
+    await poll(decided, "both to be decided")
+    assert {"requester"} == {row.decided_by for row in (await house.snapshot(run_id)).steers}
+    await team.hears(NOTED)
+
+    async def drawn() -> bool:
+        return not has_button(await team.message(network["ts"]), "Take it up")
+
+    await poll(drawn, "the question to lose its buttons")
+    assert "Taken up" in words(await team.message(network["ts"]))
+
+
+async def test_whose_replies_count_is_for_the_requester_to_set(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, ts = thread
+    await team.command(f"replies {run_id} auto", user=MEMBER)
+    await team.hears("Only the person who asked for this run", user=MEMBER)
+    await team.command(f"replies {run_id} sometimes")
+    await team.hears("Say whose replies count: off, ask or auto.", user="U0REQUESTER")
+    await team.command(f"replies {run_id} auto")
+    await team.hears("Replies of every member", user="U0REQUESTER")
+    await team.say("It is the network.", thread_ts=ts, user=MEMBER)
+    assert "taken" == (await replied(house, run_id)).steers[0].status
+
+    await team.command(f"replies {run_id} off")
+    await team.hears("Nobody's replies are taken up", user="U0REQUESTER")
+    for text in ("It is the cache.", "Really."):
+        await team.say(text, thread_ts=ts)
+    await team.hears("Replies in this thread are not taken up", user="U0REQUESTER")
+    await team.say("I only visit.", thread_ts=ts, user=GUEST)
+    await team.hears("Guests and people from other organisations cannot steer", user=GUEST)
+    assert 1 == len((await house.snapshot(run_id)).steers)
+    assert 1 == len(await team.heard("Replies in this thread are not taken up", user="U0REQUESTER"))
+
+
+async def test_nothing_written_decides_and_what_waits_stays_what_it_is(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, ts = thread
+    before = await asks(house, run_id)
+    await question(team)
+    for text in ("approve", "Yes!", "@banksman approved"):
+        await team.say(text, thread_ts=ts, user=APPROVER)
+    await poll(
+        lambda: _told(team, "Use the buttons on the card", APPROVER, 3), "the approver to be told to use the buttons"
+    )
+    await team.say("kill it", thread_ts=ts, user=OPERATOR)
+    await team.hears("This stops nothing.", user=OPERATOR)
+    await team.say("x" * 8_001, thread_ts=ts)
+    await team.hears("Your reply has 8,001 bytes", user="U0REQUESTER")
+    await team.say("Also tidy up.", thread_ts=ts)
+
+    found = await replied(house, run_id)
+    assert ["Also tidy up."] == [row.text for row in found.steers]
+    assert RunState.WAITING_FOR_APPROVAL is found.run.run_state
+    assert (before,) == found.approvals
+    await team.hears("What waits for approval stays as it is.")
+    await team.click(await question(team), "approval_approve", user=APPROVER)
+    await team.hears("Approved. It starts now", user=APPROVER)
+
+
+async def _told(team: Team, text: str, user: str, count: int) -> bool:
+    return len(await team.heard(text, user=user)) == count
+
+
+async def test_a_run_that_goes_round_in_circles_is_told_more_and_goes_on(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, _ = thread
+    await house.works(run_id)
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.LOOP, "It gets nowhere."))
+    needs = await team.hears("It gets nowhere.")
+    await poll(lambda: _steerable(team), "the button to steer it")
+    needs = next(one for one in await team.heard("It gets nowhere.") if has_button(one, "Steer…"))
+
+    await team.click(needs, "run_steer_open", user=MEMBER)
+    (form,) = await poll(lambda: team.views(MEMBER), "the form")
+    await team.submit(form, {"steer": {"text": {"type": "plain_text_input", "value": "Nice try."}}}, user=MEMBER)
+    await team.hears("does not wait for this, or not for you", user=MEMBER)
+    await team.click(needs, "run_steer_open")
+    (form,) = await poll(team.views, "the form")
+    await team.submit(form, {"steer": {"text": {"type": "plain_text_input", "value": "Read the other log."}}})
+
+    found = await replied(house, run_id)
+    assert ["Read the other log."] == [row.text for row in found.steers]
+    assert (RunState.PLANNING, 0) == (found.run.run_state, found.run.due_at)
+    await team.hears("It goes on, and is told this first.", user="U0REQUESTER")
+
+
+async def _steerable(team: Team) -> bool:
+    return any(has_button(one, "Steer…") for one in await team.heard("It gets nowhere."))
+
+
+async def test_talk_in_other_threads_is_left_alone(house: House, team: Team, thread: tuple[str, str]) -> None:
+    run_id, _ = thread
+    other = await team.say("@banksman idle")
+    chat = await team.say("Lunch?")
+    await poll(lambda: _count_runs(house, 2), "the other run")
+    for where in (other, chat):
+        await team.say("Noted?", thread_ts=where, user=MEMBER)
+    await team.say("@banksman idle", thread_ts=chat)
+    await poll(lambda: _count_runs(house, 3), "the third run")
+    assert () == (await house.snapshot(run_id)).steers
+    assert [] == await team.heard("Noted")
+
+
+async def _count_runs(house: House, count: int) -> bool:
+    return len(await house.runs()) == count
