@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.output import USAGE, complain, log_to_stderr, run_command
+from bot.cli.parts import playground_arguments
 from bot.cli.ports import claim_port
 from core.config.settings import Settings
 from core.errors import ConfigError
@@ -91,7 +92,7 @@ def _playground() -> None:
         complain(error)
         raise typer.Exit(USAGE) from None
     listener.set_inheritable(True)
-    _exec("bot.playground", "--data", str(found.home / "playground"), "--fd", str(listener.detach()))
+    _exec("bot.playground", *playground_arguments(found, listener.detach()))
 
 
 @app.command("doctor")

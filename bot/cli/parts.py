@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.cli import lifeline
+from core.config.settings import Settings
 from core.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,20 @@ class Part:
 def python(module: str, *arguments: str) -> list[str]:
     """The command line of one of our modules."""
     return [sys.executable, "-m", module, *arguments]
+
+
+def playground_arguments(settings: Settings, fd: int) -> list[str]:
+    """What the playground is told, its shop included.
+
+    Args:
+        fd: A socket that listens already.
+    """
+    arguments = ["--data", str(settings.home / "playground"), "--fd", str(fd)]
+    if settings.shop_port:
+        # Not in the home: tools never reach into that.
+        beside = settings.home.with_name(f"{settings.home.name}-shop")
+        arguments += ["--shop-port", str(settings.shop_port), "--shop-data", str(beside)]
+    return arguments
 
 
 def environment(**changes: str | None) -> dict[str, str]:

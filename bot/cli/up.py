@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bot.cli.embedded import EmbeddedRedis
 from bot.cli.installation import RUN_FILE, reaching
-from bot.cli.parts import Part, environment, python
+from bot.cli.parts import Part, environment, playground_arguments, python
 from bot.cli.ports import claim_port
 from core.config.load import load_config
 from core.config.settings import LOOPBACK, Settings
@@ -133,10 +133,9 @@ async def _parts(settings: Settings, redis_url: str, stop: asyncio.Event) -> Non
 
 
 async def _playground(settings: Settings, listener: socket.socket) -> Part:
-    data = settings.home / "playground"
     part = Part(
         "playground",
-        python("bot.playground", "--data", str(data), "--fd", str(listener.fileno())),
+        python("bot.playground", *playground_arguments(settings, listener.fileno())),
         environment(**dict.fromkeys(SLACK_NAMES)),
         settings.home / "logs" / "playground.log",
         keep_fds=(listener.fileno(),),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.playground.seed import DEMO_TEAM, Json, SeedError
 from bot.playground.server import Playground
+from bot.playground.shop import Shop
 
 
 def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,6 +21,8 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, help="an inherited socket that already listens, in place of --port")
     parser.add_argument("--http-url", help="deliver signed HTTP requests there instead of Socket Mode")
     parser.add_argument("--seed", type=Path, help="JSON file that describes the team")
+    parser.add_argument("--shop-port", type=int, help="serve the demonstration's shop on this port, too")
+    parser.add_argument("--shop-data", type=Path, default=Path("shop"), help="directory of the shop's repository")
     parser.add_argument("--no-limits", action="store_true", help="switch Slack's rate limits off")
     parser.add_argument(
         "--retry-after",
@@ -57,12 +60,24 @@ async def _serve(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     listener = None if arguments.fd is None else socket.socket(fileno=arguments.fd)
     url = await playground.start(port=arguments.port, listener=listener)
+    shop = Shop(arguments.shop_data.absolute())
+    if arguments.shop_port is not None:
+        await _open(shop, arguments.shop_port)
     print(f"Playground is ready: {url}", flush=True)
     try:
         await stop.wait()
     finally:
+        await shop.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await playground.stop()
+
+
+async def _open(shop: Shop, port: int) -> None:
+    """Open the shop; a team without one is a team as well."""
+    try:
+        await shop.start(port)
+    except OSError as problem:
+        print(f"The shop stays closed: {problem}", file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from core.ops.place import Place
 
 SLACK_API_URL = "https://slack.com/api/"
 DEFAULT_PORT = 8765
+DEFAULT_SHOP_PORT = 8764
 DEFAULT_HTTP_PORT = 3000
 LOOPBACK = "127.0.0.1"
 MIN_SECRET_LENGTH = 16
@@ -50,6 +51,13 @@ VARIABLES = (
         "a TCP port, 1 to 65535",
         "8765, or the next free one",
         "The playground's port on 127.0.0.1. If it is set and in use, starting fails instead of taking another.",
+    ),
+    Variable(
+        "BANKSMAN_SHOP_PORT",
+        "shop_port",
+        "a TCP port, 0 to 65535",
+        str(DEFAULT_SHOP_PORT),
+        "Where the playground's shop is, the service that the example agents look at; 0 keeps it closed.",
     ),
     Variable("BANKSMAN_CONFIG", "config_path", "a file", "`banksman.yml`", "The operator's file, described below."),
     Variable(
@@ -148,6 +156,8 @@ class Settings:
     port: int
     port_is_set: bool
     """Whether the port was asked for: then another one will not do."""
+    shop_port: int
+    """Of the playground's shop; 0 = it stays closed."""
     config_path: Path
     config_is_set: bool
     """Whether the file was asked for: then it must exist."""
@@ -229,6 +239,7 @@ class _Reader:
             home=home,
             port=self._port("BANKSMAN_PORT", DEFAULT_PORT),
             port_is_set="BANKSMAN_PORT" in self.environ,
+            shop_port=self._port("BANKSMAN_SHOP_PORT", DEFAULT_SHOP_PORT, least=0),
             config_path=self._path("BANKSMAN_CONFIG", "banksman.yml"),
             config_is_set="BANKSMAN_CONFIG" in self.environ,
             database_url=self._database(home),

@@ -43,7 +43,7 @@ class Models:
     ) -> Answer:
         """One answer of one model, as `LanguageModel` says."""
         if spec.provider == "script":
-            given = script.answer(spec, n, position)
+            given = await asyncio.to_thread(script.answer, spec, prompt, n, position)
             on_text(given.text)
             return given
         model = await self._model(spec, key)

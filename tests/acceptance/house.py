@@ -57,9 +57,9 @@ class Done:
 
 
 def clean_environment(home: Path, **settings: str) -> dict[str, str]:
-    """This process's environment with only the given settings of ours."""
+    """This process's environment with only the given settings of ours; the shop has one port, so it stays closed."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("BANKSMAN_", "SLACK_"))}
-    return {**mine, "BANKSMAN_HOME": str(home), **settings}
+    return {**mine, "BANKSMAN_HOME": str(home), "BANKSMAN_SHOP_PORT": "0", **settings}
 
 
 def banksman(home: Path, *arguments: str, cwd: Path = ROOT, within_s: float = CLI_WITHIN_S, **settings: str) -> Done:

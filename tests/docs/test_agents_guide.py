@@ -1,12 +1,11 @@
 """The examples of the guide on agents are a configuration and a script, and do what the guide says."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from core.config.load import load_config
-from core.planners.agent import AgentPlanner
+from core.planners.agent import AgentPlanner, Talk, prompt_of
 from core.planners.agents import read_agent
 from core.planners.base import Act, CallOutcome, Finish, PlanRequest, Think
 from core.planners.compile import compile_playbooks
@@ -48,7 +47,8 @@ def test_an_agents_own_caps_stand_beside_those_of_all(fence: Fence, tmp_path: Pa
 
 
 @pytest.mark.runs_fence("docs/guides/agents.md > Without a model > 1")
-def test_the_script_is_followed(fence: Fence, tmp_path: Path) -> None:
+@pytest.mark.parametrize("something", [True, False])
+def test_the_script_is_followed(fence: Fence, tmp_path: Path, something: bool) -> None:
     (tmp_path / "turns.yml").write_text(fence.text)
     path = tmp_path / "banksman.yml"
     path.write_text(
@@ -61,11 +61,15 @@ def test_the_script_is_followed(fence: Fence, tmp_path: Path) -> None:
     outcomes: tuple[CallOutcome, ...] = ()
 
     for expected in (Think, Act, Think, Finish):
-        turn = planner.decide(PlanRequest("demo", source.text, "", {}, outcomes, answers))
+        request = PlanRequest("demo", source.text, "", {}, outcomes, answers)
+        turn = planner.decide(request)
         assert expected is type(turn.move), turn
         if isinstance(turn.move, Think):
-            answers += (answer(spec, len(answers) + 1, len(answers)),)
+            answers += (answer(spec, prompt_of(request, Talk(())), len(answers) + 1, len(answers)),)
         elif isinstance(turn.move, Act):
-            outcomes += (CallOutcome(turn.move.step, "succeeded", json.loads("{}"), tool=turn.move.tool),)
+            found = {"entries": [{"path": "a.txt"}]} if something else {"entries": []}
+            outcomes += (CallOutcome(turn.move.step, "succeeded", found, tool=turn.move.tool),)
 
     assert ["Look what is there"] == [line.title for line in turn.plan]
+    assert isinstance(turn.move, Finish)
+    assert turn.move.summary.startswith("The first is a.txt." if something else "There is nothing here.")

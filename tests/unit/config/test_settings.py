@@ -80,6 +80,7 @@ def test_an_empty_environment_is_a_machine_of_its_own() -> None:
 
     assert (CWD / ".banksman", CWD / "banksman.yml") == (settings.home, settings.config_path)
     assert (8765, False, False) == (settings.port, settings.port_is_set, settings.config_is_set)
+    assert 8764 == settings.shop_port
     assert "sqlite+aiosqlite:////srv/team/.banksman/banksman.db" == settings.database_url
     assert CWD / ".banksman/artifacts" == settings.artifacts_dir
     assert (None, None) == (settings.redis_url, settings.slack_mode)
@@ -92,6 +93,7 @@ def test_values_are_taken_as_given_and_paths_made_absolute() -> None:
             "BANKSMAN_HOME": "~/data",
             "HOME": "/people/ana",
             "BANKSMAN_PORT": "9000",
+            "BANKSMAN_SHOP_PORT": "0",
             "BANKSMAN_CONFIG": "conf/b.yml",
             "BANKSMAN_DATABASE_URL": "sqlite+aiosqlite:///db/x.db",
             "BANKSMAN_REDIS_URL": "unix:///run/redis.sock",
@@ -102,6 +104,7 @@ def test_values_are_taken_as_given_and_paths_made_absolute() -> None:
 
     assert (Path("/people/ana/data"), CWD / "conf/b.yml") == (settings.home, settings.config_path)
     assert (9000, True, True) == (settings.port, settings.port_is_set, settings.config_is_set)
+    assert 0 == settings.shop_port
     assert "sqlite+aiosqlite:////srv/team/db/x.db" == settings.database_url
     assert Path("/srv/with space") == settings.artifacts_dir
     assert "http://127.0.0.1:8765/api/" == settings.slack_api_url
