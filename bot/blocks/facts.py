@@ -3,7 +3,7 @@
 Each function takes the read model and returns rich text lines or context blocks; the cards put them together.
 """
 
-from bot.blocks.approval_parts import effect
+from bot.blocks.approval_parts import effect, from_outside
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
 from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size, title
 from core.actions.approvals import who_may
@@ -63,6 +63,11 @@ def identity(view: RunView) -> Block:
         last = view.turns[-1]
         leaves.append(say(f"· thinks with {last.answered_by or last.requested}", limit=120))
     return context(*leaves)
+
+
+def given(view: RunView) -> Block | None:
+    """What its model works from that came from outside."""
+    return context(*from_outside(view.given)) if view.given else None
 
 
 def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:

@@ -9,7 +9,7 @@ from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, SteerRow, TurnRow
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import freezing
+from core.runs import freezing, material
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
@@ -173,6 +173,7 @@ def _view(
         turns=tuple(_turn(turn) for turn in found.turns),
         steps=run.steps,
         steering=run.steering,
+        given=material.given(found),
         replies=tuple(_reply(row) for row in found.steers),
     )
 
