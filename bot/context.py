@@ -6,7 +6,6 @@ failing half way.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from core.errors import StoreTrouble, TerminalError
 from core.record.changes import Landed
 from core.record.rows import ArtifactRow, Snapshot
 from core.record.states import RunState
+from core.runs import material
 from core.runs.collecting import keep
 from core.runs.commands.load import loaded, unloadable
 from core.runs.draft import delivery
@@ -30,7 +30,6 @@ from core.tools.workspace import input_path
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S = 60.0
-THREAD_MESSAGES = 200
 
 _HEAD_BYTES = 512
 
@@ -62,6 +61,7 @@ async def load(desk: Desk, run_id: str) -> bool:
         async with asyncio.timeout(READ_WITHIN_S):
             await _files(desk, snapshot, found)
             await _thread(desk, snapshot, found)
+            await _links(desk, snapshot, found)
     except TimeoutError:
         _give_up_unread(found)
     except StoreTrouble as error:
@@ -148,7 +148,7 @@ async def _thread(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
     said: list[dict[str, Any]] = []
     try:
         said += [
-            {name: message.get(name) for name in ("ts", "user", "bot_id", "text")}
+            {name: message.get(name) for name in ("ts", "user", "bot_id", "text")} | _files_of(message)
             async for message in desk.slack.replies(run.channel, run.thread_ts)
             if str(message.get("ts")) < str(run.message_ts)
         ]
@@ -157,15 +157,33 @@ async def _thread(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
         return
     for user in {str(message["user"]) for message in said if message["user"] and not message["bot_id"]}:
         who = await desk.identity.principal(user)
-        found.authors.add(f"slack:{desk.me.team}/{user}" if isinstance(who, NotRecognised) else who.id)
-    body = json.dumps(said[-THREAD_MESSAGES:], ensure_ascii=False, indent=1).encode()
+        by = f"slack:{desk.me.team}/{user}" if isinstance(who, NotRecognised) else who.id
+        found.authors.add(by)
+        for message in said:
+            if message["user"] == user and not message["bot_id"]:
+                message["by"] = by
+    await _keep(desk, snapshot, found, material.THREAD, material.thread(said))
 
+
+async def _links(desk: Desk, snapshot: Snapshot, found: _Found) -> None:
+    """The links of a request to a model, as text: nobody opens them here."""
+    kept = material.links(snapshot.run.text) if snapshot.run.thinks else None
+    if kept is not None:
+        await _keep(desk, snapshot, found, material.LINKS, kept)
+
+
+async def _keep(desk: Desk, snapshot: Snapshot, found: _Found, name: str, body: bytes) -> None:
     async def once() -> AsyncIterator[bytes]:
         yield body
 
-    stored = await desk.objects.put(once(), cap_bytes=desk.config.limits.upload_bytes)
-    row = _row(desk, snapshot, "context", "thread.json", stored.sha256, stored.size, "application/json")
-    found.artifacts.append(row)
+    stored = await desk.objects.put(once(), cap_bytes=len(body))
+    found.artifacts.append(_row(desk, snapshot, "context", name, stored.sha256, stored.size, "application/json"))
+
+
+def _files_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of the files that came with an earlier message; they are not fetched."""
+    names = [display_name(str(file.get("name") or "file")) for file in message.get("files") or ()]
+    return {"files": names} if names else {}
 
 
 def _row(desk: Desk, snapshot: Snapshot, role: str, name: str, sha256: str, size: int, media_type: str) -> ArtifactRow:

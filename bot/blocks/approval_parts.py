@@ -5,7 +5,7 @@ or behind a label of ours, so that none of them can pass for one of our own line
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.blocks.elements import Block, context, emoji, fixed, line, moment, principal, quote, rich, say, word
 from bot.blocks.text import CUT_MARK
@@ -39,6 +39,7 @@ _CHANGED_VALUE = 120
 _BEFORE_IT_DIFFERS = 20
 _NAMES = 8
 _VOTES = 6
+_GIVEN = 6
 
 
 def standing(ask: AskView, now_ms: int) -> str:
@@ -109,7 +110,15 @@ def _apart(change: Change) -> tuple[Block, Block]:
 
 def agents_words(ask: AskView) -> Block:
     """What the plan calls it: somebody else's words."""
-    return rich(line(word("In the agent's own words, which nobody has checked:")), quote(say(ask.approval.title)))
+    said = line(word("In the agent's own words, which nobody has checked:"))
+    given = [line(*from_outside(ask.given))] if ask.given else []
+    return rich(said, quote(say(ask.approval.title)), *given)
+
+
+def from_outside(names: Sequence[str]) -> list[Block]:
+    """What a model works from that nobody here has checked, as pieces of a line."""
+    more = f" and {len(names) - _GIVEN} more" if len(names) > _GIVEN else ""
+    return [word("Works from what came from outside, untrusted: "), say(", ".join(names[:_GIVEN]) + more, limit=300)]
 
 
 def who(ask: AskView, known: Known) -> Block:

@@ -39,6 +39,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
     blocks = [
         rich(facts.headline(view)),
         facts.identity(view),
+        facts.given(view),
         rollback.of_another(view),
         _asked(view),
         facts.blocked(view),

@@ -3,7 +3,7 @@
 Each function takes the read model and returns rich text lines or context blocks; the cards put them together.
 """
 
-from bot.blocks.approval_parts import effect
+from bot.blocks.approval_parts import effect, from_outside
 from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
 from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size, title
 from core.actions.approvals import who_may
@@ -88,6 +88,11 @@ def wrapping_up(view: RunView, *, ended: bool = False) -> Block | None:
     return rich(
         line(word("Wrapping up", bold=True), word(" with what it has, as "), who, word(" asked "), moment(told.at_ms))
     )
+
+
+def given(view: RunView) -> Block | None:
+    """What its model works from that came from outside."""
+    return context(*from_outside(view.given)) if view.given else None
 
 
 def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:

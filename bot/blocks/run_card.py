@@ -35,6 +35,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         rich(facts.headline(view)),
         facts.frozen(view),
         facts.identity(view),
+        facts.given(view),
         rollback.of_another(view),
         facts.plan(view),
         facts.waiting(view),

@@ -28,7 +28,9 @@ REQUEST = "request"
 """The input that holds what a person wrote."""
 
 FILE = "file"
-"""The input that holds a file that came with it."""
+"""The input that holds a file that came with it; further ones are in `file_2` and on."""
+
+MOST_FILES = 10
 
 
 class CriteriaFields(Model):
@@ -124,7 +126,7 @@ def compile_agent(name: str, document: Document, *, tools: Collection[str] | Non
         raise ConfigProblems(problems)
     inputs = {
         REQUEST: InputSpec(REQUEST, "string", True, description="what to do", max_length=20_000),
-        FILE: InputSpec(FILE, "file", False, description="a file to work with"),
+        FILE: InputSpec(FILE, "file", False, description="a file to work with", more=MOST_FILES - 1),
     }
     return Playbook(name, fields.title or name, fields.description, MappingProxyType(inputs), (), (), ())
 

@@ -165,6 +165,9 @@ class _Binder:
             for spec in self.playbook.inputs.values()
             if spec.type == "file" and spec.name not in self.values and spec.name not in self.complaints
         ]
+        for spec in [each for each in waiting if each.more]:
+            self._bind_all(spec)
+            waiting.remove(spec)
         while certain := next((each for each in waiting if self._certain(each, waiting)), None):
             self._bind_file(certain, self._fitting(certain)[0])
             waiting.remove(certain)
@@ -177,6 +180,23 @@ class _Binder:
             elif spec.required and (others := [file.name for at, file in enumerate(self.files) if at not in self.used]):
                 listed = ", ".join(_plain(name) for name in others)
                 self.complaints[spec.name] = f"`{spec.name}` expects {spec.expects}, but {listed} was attached."
+
+    def _bind_all(self, spec: InputSpec) -> None:
+        """Every file that fits, in order; none of them if one of them cannot be taken."""
+        fitting, most = self._fitting(spec), spec.more + 1
+        if len(fitting) > most:
+            self.problems.append(f"{len(fitting)} files came with the request; `{spec.name}` takes at most {most}.")
+            return
+        for position, index in enumerate(fitting, start=1):
+            if trouble := self._trouble_with(spec, self.files[index]):
+                self.complaints[spec.name] = trouble
+                self.values = {name: value for name, value in self.values.items() if name not in self._places(spec)}
+                return
+            self.used.add(index)
+            self.values[self._places(spec)[position - 1]] = {"attachment": index, "name": self.files[index].name}
+
+    def _places(self, spec: InputSpec) -> list[str]:
+        return [spec.name, *(f"{spec.name}_{n}" for n in range(2, spec.more + 2))]
 
     def _certain(self, spec: InputSpec, waiting: Sequence[InputSpec]) -> bool:
         """Whether exactly one file fits, and no other input has as good a claim to it."""
@@ -196,7 +216,8 @@ class _Binder:
                 self.values[spec.name] = spec.default
             elif spec.required:
                 needed.append(FieldNeeded(spec, ""))
-        ordered = {name: self.values[name] for name in self.playbook.inputs if name in self.values}
+        places = [place for spec in self.playbook.inputs.values() for place in self._places(spec)]
+        ordered = {name: self.values[name] for name in places if name in self.values}
         if needed or self.problems:
             return MissingInputs(tuple(needed), tuple(self.problems), ordered)
         unused = tuple(file.name for at, file in enumerate(self.files) if at not in self.used)

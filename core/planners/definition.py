@@ -37,6 +37,8 @@ class InputSpec:
     """Media types, `image/*` included."""
     max_bytes: int | None = None
     """For a file; `None` = whatever may be uploaded."""
+    more: int = 0
+    """For a file: how many further ones it takes, as inputs `<name>_2` and on."""
 
     @property
     def expects(self) -> str:

@@ -16,6 +16,7 @@ from core.clock import rfc3339
 from core.planners.definition import InputSpec
 from core.record.rows import ApprovalRow, CallRow, Snapshot
 from core.record.states import BlockedReason, CallStatus, RunState
+from core.runs import material
 from core.tools.ask import TOOL, answers_wanted
 
 
@@ -130,6 +131,8 @@ class AskView:
     """The question this one was asked anew for."""
     changed: tuple[Change, ...] = ()
     """What differs from it."""
+    given: tuple[str, ...] = ()
+    """What of the world outside the model works from that asks for this; names of others, to be escaped."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,7 @@ def ask_view(found: Snapshot, approval: ApprovalRow, inputs: Mapping[str, bytes]
         box=shown,
         replaces=None if before is None else before.id,
         changed=() if before is None else changes(found.call(before.call_id).envelope, call.envelope),
+        given=material.given(found),
     )
 
 

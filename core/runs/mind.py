@@ -27,7 +27,7 @@ from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
 from core.record.states import BlockedReason
-from core.runs import allowance, replies, stalls, turns
+from core.runs import allowance, material, replies, stalls, turns
 from core.runs.retries import Retries
 from core.runs.stamps import Stamp
 from core.runs.stored import Stored
@@ -52,7 +52,6 @@ _FULL = 0.6
 """Share of a model's window at which older turns are summed up: the summary has to fit as well."""
 _BYTES_PER_TOKEN = 3
 """Fewer than most texts have: it is better to sum up early than to be refused."""
-_MAX_THREAD_BYTES = 200_000
 _KEEPING = ("files.write", "artifact")
 """What a run that is to finish keeps its results with."""
 _ANY_CALL = Act("", "", {}, "")
@@ -140,7 +139,7 @@ class Thinker:
 
     @property
     def context(self) -> str:
-        """What was said in the thread before the request."""
+        """What was said in the thread before the request, and its links."""
         return self._context
 
     async def recall(self, snapshot: Snapshot) -> None:
@@ -159,10 +158,7 @@ class Thinker:
                 except (ValueError, KeyError, TypeError) as error:
                     what = "cannot be read by this version"
                     raise ArtifactCorrupt(str(error), sha256=turn.answer_sha256, what=what) from error
-        for artifact in snapshot.artifacts:
-            if artifact.role == "context" and artifact.name == "thread.json" and not self._context:
-                data = await self.mind.objects.read(artifact.sha256, max(artifact.size, 1))
-                self._context = data[-_MAX_THREAD_BYTES:].decode(errors="replace")
+        self._context = await material.read(snapshot, self.mind.objects)
         for spec in self.agent.models:
             await asyncio.to_thread(price_of, spec)  # looking prices up for the first time takes a while
         self.recalled = True

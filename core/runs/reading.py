@@ -9,7 +9,7 @@ from core.planners.base import PlanStep
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, SteerRow, TurnRow
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import allowance, freezing
+from core.runs import allowance, freezing, material
 from core.runs.approval_views import approval_views, question_view
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
@@ -183,6 +183,7 @@ def _view(
         wrap_up=held.wrap_up,
         tree_cost_micro_usd=tree_cost,
         steering=run.steering,
+        given=material.given(found),
         replies=tuple(_reply(row) for row in found.steers),
     )
 

@@ -242,6 +242,8 @@ class RunView:
     """What it cost with everything it started; `None` = it started nothing."""
     steering: str = "ask"
     """Whose replies count: `off`, `ask` or `auto`."""
+    given: tuple[str, ...] = ()
+    """What a model works from that came from outside; names of others, to be escaped."""
     replies: tuple[ReplyView, ...] = ()
     """What people wrote to it, in order."""
 

@@ -1,16 +1,20 @@
-"""Replies in the thread of a run that thinks: what is taken up, what is asked about, and what decides nothing."""
+"""The thread of a run that thinks: what is taken up of it, what is asked about and what decides nothing; what came with
+a request.
+"""
 
 import asyncio
+import json
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from core.ids import TENANT
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason, RunState
+from core.runs import reading
 from tests.databases import empty, sqlite_url
-from tests.integration.bot_runtime.office import CONFIG, House, Team, has_button, poll, words
+from tests.integration.bot_runtime.office import CONFIG, House, Team, attached, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import asks, question
 
 pytestmark = pytest.mark.timeout(60)
@@ -24,8 +28,6 @@ agents:
 NOTED = "Noted. It is taken up with the next step."
 MEMBER, OPERATOR, GUEST, APPROVER = "U0MEMBER", "U0OPERATOR", "U0GUEST", "U0APPROVER"
 
-Thread = Callable[[], Awaitable[tuple[str, str]]]
-
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
@@ -38,11 +40,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template
 
 
 @pytest.fixture
-async def thread(house: House, team: Team) -> tuple[str, str]:
-    """A run of an agent with its card: its id, and the thread it lives in."""
+async def agents(house: House) -> None:
+    """A bot of an installation that has an agent."""
     (house.home / "banksman.yml").write_text(CONFIG + AGENTS)
     (house.home / "turns.yml").write_text("- text: It is done.\n")
     await house.start_bot()
+
+
+@pytest.fixture
+async def thread(house: House, team: Team, agents: None) -> tuple[str, str]:
+    """A run of an agent with its card: its id, and the thread it lives in."""
     ts = await team.say("@banksman triage the checkout is slow")
     run = await house.run()
     await team.card()
@@ -213,3 +220,34 @@ async def test_talk_in_other_threads_is_left_alone(house: House, team: Team, thr
 
 async def _count_runs(house: House, count: int) -> bool:
     return len(await house.runs()) == count
+
+
+async def test_what_came_with_a_request_is_frozen_named_in_its_record_and_called_untrusted(
+    house: House, team: Team, agents: None
+) -> None:
+    root = await team.say("the checkout is slow")
+    odd = await team.say("since ten", user=MEMBER, thread_ts=root)
+    files = [attached("a.csv"), attached("b.log", b"slow\n"), attached("a.csv", b"x\n1\n")]
+    await team.say("@banksman triage see https://wiki.example/slow?a=1&b=2.", thread_ts=root, files=files)
+    run = await house.run()
+    await team.do("edits", user=MEMBER, channel="C0DATA", ts=odd, text="since never")
+
+    found = await house.snapshot(run.id)
+    paths = [value["path"] for value in found.run.inputs.values() if isinstance(value, dict)]
+    assert 3 == len(set(paths)), paths
+    kept = {each.name: (await house.objects.read(each.sha256, 10_000)).decode() for each in found.artifacts}
+    assert {"a.csv", "b.log", "thread.json", "links.json"} == set(kept)
+    assert ["https://wiki.example/slow?a=1&b=2"] == json.loads(kept["links.json"])
+    assert [("requester", "the checkout is slow"), (f"slack:T0PLAYGRND/{MEMBER}", "since ten")] == [
+        (each["by"], each["text"]) for each in json.loads(kept["thread.json"])
+    ]
+    loaded = next(e for e in await reading.log(house.database, TENANT, run.id) if e.to_state == "context-loaded")
+    assert {each.id for each in found.artifacts} == {item["artifact"] for item in loaded.evidence if "artifact" in item}
+
+    async def said() -> bool:
+        card = words(await team.card())
+        return all(each in card for each in ("untrusted: ", "b.log", "the thread before it, links"))
+
+    await poll(said, "the card to say what came from outside")
+    await asks(house, run.id)
+    assert "untrusted: " in str((await question(team))["blocks"])

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.config.document import parse_document
+from core.planners.agents import compile_agent
 from core.planners.binding import Attachment, Bound, MissingInputs, bind_inputs
 from tests.unit.planners.books import STEPS, book
 
@@ -321,3 +323,37 @@ def test_a_text_given_by_name_arrives_unchanged(value: str) -> None:
         assert isinstance(found, MissingInputs)
     else:
         assert {"t": value} == inputs(found)
+
+
+AGENT = compile_agent("triage", parse_document(b"name: triage\nmodel: main\n", file="agents.yml"))
+
+
+def take(*files: Attachment, given: Mapping[str, Any] | None = None) -> Bound | MissingInputs:
+    return bind_inputs(AGENT, "look at these", files, given or {})
+
+
+def test_an_agent_takes_every_file_that_came_with_the_request_in_order() -> None:
+    found = inputs(take(CSV, PNG, CSV))
+
+    assert ["request", "file", "file_2", "file_3"] == list(found)
+    assert [0, 1, 2] == [found[name]["attachment"] for name in ("file", "file_2", "file_3")]
+    assert ["request"] == list(inputs(take()))
+
+
+def test_an_agent_takes_ten_files_and_none_of_more() -> None:
+    assert 11 == len(inputs(take(*[CSV] * 10)))
+    assert ("11 files came with the request; `file` takes at most 10.",) == missing(take(*[CSV] * 11)).problems
+
+
+def test_of_files_one_of_which_cannot_be_taken_an_agent_takes_none() -> None:
+    found = missing(take(CSV, Attachment("none.csv", "text/csv", 0), PNG))
+
+    assert ["none.csv is empty (0 bytes)."] == [field.problem for field in found.fields]
+    assert ["request"] == list(found.bound)
+
+
+def test_a_file_picked_by_name_is_the_only_one() -> None:
+    found = take(CSV, PNG, given={"file": "cat.png"})
+
+    assert isinstance(found, Bound)
+    assert ({"attachment": 1, "name": "cat.png"}, ("sales.csv",)) == (found.inputs["file"], found.unused)
