@@ -26,6 +26,7 @@ from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.mind import KIND, Thinker
 from core.runs.proposals import Proposed, key_valid_until
+from core.runs.recalling import recalled
 from core.runs.recovery import proves_little, recover, still_in_doubt
 from core.runs.rulebook import Rulebook
 from core.runs.stamps import GO_ON, Stamp
@@ -341,7 +342,7 @@ class Slice:
         if self._thinker is not None and not self._thinker.recalled:
             if not may_look:
                 return None
-            trouble = await self._recalled(self._thinker, snapshot, stamp)
+            trouble = await recalled(self._thinker, snapshot, stamp)
             if trouble is not None:
                 return trouble
         thinker = self._thinker
@@ -380,19 +381,6 @@ class Slice:
                     return looked
                 proposed, stamp = looked, self._stamp()
         return self._take(snapshot, turn, proposed, call_id, stamp)
-
-    async def _recalled(self, thinker: Thinker, snapshot: Snapshot, stamp: Stamp) -> RunChange | None:
-        """Read back what a model has answered so far; what to write instead if that cannot be."""
-        try:
-            await thinker.recall(snapshot)
-        except ArtifactCorrupt as error:
-            why = f"{damage.said(snapshot, error)} {GO_ON}"
-            return steps.block(snapshot, BlockedReason.ARTIFACT_INTEGRITY, why, stamp)
-        except RetryableError as error:
-            if snapshot.run.retries >= MOST_LOOKS:
-                return steps.block(snapshot, BlockedReason.DEPENDENCY_DOWN, f"{error.user_text} {GO_ON}", stamp)
-            return steps.try_later(snapshot, stamp, due_at=stamp.now_ms + _LOOK_PAUSE_MS * 2**snapshot.run.retries)
-        return None
 
     def _take(self, snapshot: Snapshot, turn: Turn, proposed: Proposed | None, call_id: str, stamp: Stamp) -> RunChange:
         bench = self._station.bench
