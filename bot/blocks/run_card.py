@@ -38,6 +38,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         rollback.of_another(view),
         facts.plan(view),
         facts.waiting(view),
+        facts.looking(view),
         facts.blocked(view),
         facts.stop(view),
         facts.outcome(view, _CARD_OUTCOME),
@@ -79,6 +80,6 @@ def _closing(view: RunView) -> Block | None:
 
 
 def _heartbeat(view: RunView, now_ms: int) -> Block | None:
-    if view.state not in _WORKING or now_ms - view.updated_at_ms < HEARTBEAT_AFTER_MS:
+    if view.waiting is not None or view.state not in _WORKING or now_ms - view.updated_at_ms < HEARTBEAT_AFTER_MS:
         return None
     return context(say(f"Still working; the last change was {ago(view.updated_at_ms, now_ms)}."))

@@ -18,7 +18,7 @@ from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import damage, preparing, steps, turns
+from core.runs import damage, preparing, steps, turns, waits
 from core.runs.again import MOST_LOOKS, after_probe, again
 from core.runs.calls import Attempted, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
@@ -32,6 +32,7 @@ from core.runs.rulebook import Rulebook
 from core.runs.stamps import GO_ON, Stamp
 from core.runs.station import Station
 from core.runs.steps import CallEnd
+from core.runs.waiting import Waiting
 from core.secrets import MissingSecret
 from core.store import freezes
 from core.store import runs as run_queries
@@ -105,11 +106,12 @@ class Slice:
         it did is for its recovery class to find out.
         """
         stamp = self._stamp()
+        change = None
         if self._result is not None and self._result[1].status == "succeeded":
-            change = steps.end_call(self._snapshot, *self._result, stamp)
-            return merged(change, steps.release(self._snapshot.folded(change), stamp, due_at=DUE_NOW))
-        if self._thinker is not None and self._thinker.thought is not None:
+            change = self._ended(*self._result, stamp)
+        elif self._thinker is not None and self._thinker.thought is not None:
             change = self._thinker.ended(self._snapshot, stamp)
+        if change is not None:
             after = self._snapshot.folded(change)
             return (
                 change if after.run.lease_owner is None else merged(change, steps.release(after, stamp, due_at=DUE_NOW))
@@ -242,6 +244,8 @@ class Slice:
 
     def _ended(self, call: CallRow, end: CallEnd, stamp: Stamp) -> RunChange:
         """A call's end as it is written down; one that can be looked for is not given up as unknown yet."""
+        if (wait := Waiting.of(call)) is not None:
+            return waits.looked(self._snapshot, call, wait, end, stamp)
         if end.status == "unknown" and end.retry_in_ms is None and call.recovery == "reconcilable":
             settled = (call.started_at or stamp.now_ms) + settle_ms(call, self._station.bench)
             return steps.probe_later(self._snapshot, call, end, stamp, due_at=max(settled, stamp.now_ms))
@@ -251,6 +255,8 @@ class Slice:
         """A call that was open when the run was claimed: approved, due for another attempt, or interrupted."""
         snapshot = self._snapshot
         approval = snapshot.approval(call.approval_id)
+        if (wait := Waiting.of(call)) is not None:
+            return waits.resume(snapshot, call, wait, rules, stamp)
         if call.call_status is CallStatus.INTENT and call.attempts == 0:
             if approval is None:
                 return steps.give_up(snapshot, "A planned call has lost the question it waits for.", stamp)

@@ -25,7 +25,9 @@ from core.runs.views import (
     RunView,
     StopView,
     TurnView,
+    WaitView,
 )
+from core.runs.waiting import Waiting
 from core.store import documents, freezes, runs
 from core.store.runs import Late, Traces
 from core.store.session import Database
@@ -171,7 +173,17 @@ def _view(
         budget_micro_usd=run.budget_micro_usd,
         turns=tuple(_turn(turn) for turn in found.turns),
         steps=run.steps,
+        waiting=_waiting(found),
     )
+
+
+def _waiting(found: Snapshot) -> WaitView | None:
+    for call in found.calls:
+        wait = Waiting.of(call)
+        if wait is not None and call.call_status in (CallStatus.INTENT, CallStatus.STARTED):
+            next_ms = wait.next_at if call.call_status is CallStatus.INTENT else None
+            return WaitView(call.title, wait.condition, wait.since, wait.until, next_ms, wait.looks, wait.seen)
+    return None
 
 
 def _turn(row: TurnRow) -> TurnView:

@@ -25,6 +25,7 @@ from core.runs.views import (
     RunView,
     StopView,
     TurnView,
+    WaitView,
 )
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
@@ -100,6 +101,7 @@ VIEW = RunView(
     ),
     sandbox="bwrap",
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
+    waiting=WaitView("A", "look.out.x", AT_MS, AT_MS, AT_MS, 1, ""),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),
