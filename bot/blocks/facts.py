@@ -171,6 +171,24 @@ def waiting(view: RunView) -> Block | None:
     return rich(*rows) if rows else None
 
 
+def looking(view: RunView) -> Block | None:
+    """What it waits for by itself, since when and until when, and what it saw last."""
+    if (wait := view.waiting) is None or is_ended(view):
+        return None
+    rows = [
+        line(word("Waits until ", bold=True), say(wait.condition, code=True, limit=200)),
+        line(word("since "), moment(wait.since_ms), word(", at most until "), moment(wait.until_ms)),
+    ]
+    if wait.looks:
+        leaves = [word(f"Looked {count(wait.looks, 'time')}")]
+        if wait.next_ms is not None and not view.freezes:
+            leaves += [word(", again "), moment(wait.next_ms)]
+        if wait.seen:
+            leaves += [word("; last seen: "), say(wait.seen, italic=True, limit=300)]
+        rows.append(line(*leaves))
+    return rich(*rows)
+
+
 def approvers_of(view: RunView, call_id: str) -> list[Block]:
     """Who approved a call that was started, as mentions or names; empty if nobody was asked or it did not start."""
     known = {view.requester: view.requester_slack}

@@ -39,6 +39,7 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
         rollback.of_another(view),
         facts.plan(view),
         facts.waiting(view),
+        facts.looking(view),
         facts.blocked(view),
         facts.wrapping_up(view),
         facts.stop(view),
@@ -81,6 +82,6 @@ def _closing(view: RunView) -> Block | None:
 
 
 def _heartbeat(view: RunView, now_ms: int) -> Block | None:
-    if view.state not in _WORKING or now_ms - view.updated_at_ms < HEARTBEAT_AFTER_MS:
+    if view.waiting is not None or view.state not in _WORKING or now_ms - view.updated_at_ms < HEARTBEAT_AFTER_MS:
         return None
     return context(say(f"Still working; the last change was {ago(view.updated_at_ms, now_ms)}."))

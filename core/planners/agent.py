@@ -9,9 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from core.errors import TerminalError
 from core.planners.agents import AgentSpec, read_agent
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Reply, Think, Turn
 from core.planners.dialogue import PLAN, Answer, AskedCall, PlanItem, Prompt, Returned, Told, ToolSpec
+from core.planners.references import TemplateError
+from core.planners.waiting import TOOL as WAIT
+from core.planners.waiting import asked_wait
 
 WRAP_UP_TURNS = 3
 """How often a model may think once it was told to finish with what it has; the last time without any tool."""
@@ -48,6 +52,32 @@ PLAN_SPEC = ToolSpec(
         "additionalProperties": False,
     },
     PLAN,
+)
+
+WAIT_SPEC = ToolSpec(
+    WAIT,
+    "Wait until something has happened: one of your tools that changes nothing is called again and again until the "
+    "condition on its answer holds, and you get the last answer. Waiting costs nothing and survives restarts; use it "
+    "instead of calling the tool repeatedly yourself.",
+    {
+        "type": "object",
+        "properties": {
+            "tool": {"type": "string", "description": "the tool to call"},
+            "args": {"type": "object", "description": "its arguments"},
+            "condition": {
+                "type": "string",
+                "maxLength": 1_000,
+                "description": "a CEL condition on what the tool returns: `look.out.state == 'done'`; "
+                "`look.status` is 'succeeded' or 'failed'",
+            },
+            "deadline_s": {"type": "integer", "minimum": 1, "description": "seconds to wait at most"},
+            "every_s": {"type": "integer", "minimum": 1, "description": "seconds until the second call; then longer"},
+            "for": {"type": "string", "maxLength": 150, "description": "what you wait for, in a few words for people"},
+        },
+        "required": ["tool", "args", "condition", "deadline_s"],
+        "additionalProperties": False,
+    },
+    WAIT,
 )
 
 _FRAME = """You work for people in a Slack channel, in steps, through the tools you are given and nothing else.
@@ -89,7 +119,7 @@ class AgentPlanner:
                 if _is_step(call) and step not in outcomes:
                     title = _title(call)
                     plan = plan_of(answers, outcomes, running=title)
-                    return Turn(plan, Act(step, call.tool, call.args, title))
+                    return Turn(plan, _act(step, call, title))
         plan = plan_of(answers, outcomes)
         if last is not None and not last.calls and not unread:
             ending = _ending(agent, request, last)
@@ -278,8 +308,22 @@ def _is_step(call: AskedCall) -> bool:
     return not call.refusal and call.tool != PLAN
 
 
+def _act(step: str, call: AskedCall, title: str) -> Act:
+    """The call a model asked for; of a wait, the one that is repeated."""
+    if call.tool != WAIT:
+        return Act(step, call.tool, call.args, title)
+    tool = str(call.args.get("tool", ""))
+    try:
+        asked = asked_wait(call.args, {tool: tool})
+    except TemplateError as error:
+        raise TerminalError(f"a wait that was accepted cannot be read: {error.what}") from error
+    return Act(step, asked.tool, asked.args, title, wait=asked.wait)
+
+
 def _title(call: AskedCall) -> str:
     """A line about a call, by what most tools name first."""
+    if call.tool == WAIT:
+        return _short(f"Wait until {call.args.get('for') or call.args.get('condition')}")
     for name in ("question", "path", "url", "repository", "branch", "name"):
         value = call.args.get(name)
         if isinstance(value, str) and value:

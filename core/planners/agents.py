@@ -23,6 +23,7 @@ from core.config.problems import ConfigProblems, Problem
 from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.definition import InputSpec, Playbook
+from core.planners.waiting import TOOL as WAIT
 
 REQUEST = "request"
 """The input that holds what a person wrote."""
@@ -58,7 +59,8 @@ class AgentFields(Model):
     instructions_file: Text | None = None
     """The file that holds them instead, relative to this file."""
     tools: Annotated[tuple[ToolName, ...], Field(max_length=100)] = ()
-    """Which tools it may ask for; no other. Whether a call starts or people are asked is for the tool's tier."""
+    """Which tools it may ask for; no other. Whether a call starts or people are asked is for the tool's tier.
+    With `wait_until` it may wait for what another of them will say."""
     budget: Usd | None = None
     """What one of its runs may spend. Left out: `budgets.run`."""
     caps: CapsWord = Field(default_factory=CapsWord)
@@ -139,7 +141,7 @@ def _unknown_tools(document: Document, fields: AgentFields, tools: Collection[st
             ("tools", index), f"There is no tool `{tool}`.", did_you_mean(tool, sorted(tools), noun="Tools")
         )
         for index, tool in enumerate(fields.tools)
-        if tool not in tools
+        if tool not in tools and tool != WAIT
     ]
 
 

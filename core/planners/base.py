@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from core.planners.dialogue import Answer
+from core.planners.waiting import Wait
 
 Json = Any
 """A JSON value: it crosses borders whose shape the planner or the tool defines."""
@@ -85,6 +86,8 @@ class Act:
     args: Mapping[str, Json]
     title: str
     timeout_s: float | None = None
+    wait: Wait | None = None
+    """Set when the call is to be repeated until something is so; only what changes nothing can be."""
 
 
 @dataclass(frozen=True)

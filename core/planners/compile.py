@@ -6,6 +6,7 @@ its arguments is the tool's business and checked when it is called.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -34,10 +35,11 @@ from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.agents import compile_agent
 from core.planners.conditions import RESERVED, Condition, parse_condition
-from core.planners.definition import InputSpec, Playbook, Step, SummaryLine
+from core.planners.definition import InputSpec, Playbook, Step, SummaryLine, WaitSpec
 from core.planners.inputs import NotAccepted, accept
 from core.planners.references import Template, TemplateError, mentions_reference, template
 from core.planners.scope import Scope, complaint_about_condition, complaint_about_reference
+from core.planners.waiting import EVERY_MS, LONGEST_MS, LOOK, SHORTEST_MS
 
 _INTERPRETERS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "python", "python3", "perl", "ruby", "node", "php"})
 _CODE_FLAGS = frozenset({"-c", "-e", "-lc", "-ec", "-xc", "--eval", "-r"})
@@ -86,6 +88,17 @@ class InputFields(Model):
     """For `file`: the largest one accepted; never more than `limits.upload`."""
 
 
+class WaitFields(Model):
+    """What a step waits for. Its call is repeated until then; nothing is held meanwhile."""
+
+    condition: Text
+    """A CEL condition. It reads the last look as `look.out`, `look.status` and `look.error`."""
+    deadline_ms: Annotated[Duration, durations(SHORTEST_MS, LONGEST_MS)]
+    """How long to wait. When it has passed, the step fails and says what was seen last."""
+    every_ms: Annotated[Duration, durations(SHORTEST_MS, LONGEST_MS)] = EVERY_MS
+    """The first pause between two looks. Pauses grow, up to a hundredth of `deadline`."""
+
+
 class StepFields(Model):
     """One call of one tool."""
 
@@ -103,6 +116,8 @@ class StepFields(Model):
     """How long the call may take; at most `30m`. Left out: the tool's own."""
     on_failure: Literal["fail", "continue"] = "fail"
     """`continue` notes the failure and goes on."""
+    wait_until: WaitFields | None = None
+    """Repeat the call until something is so. Only for tools that change nothing."""
 
 
 class SummaryFields(Model):
@@ -297,7 +312,15 @@ class _Compiler:
             condition=condition,
             timeout_s=step.timeout_ms / 1000 if step.timeout_ms is not None else None,
             may_fail=step.on_failure == "continue",
+            wait=self._wait((*path, "wait-until"), step.wait_until, scope),
         )
+
+    def _wait(self, path: tuple[str | int, ...], wait: WaitFields | None, scope: Scope) -> WaitSpec | None:
+        if wait is None:
+            return None
+        looking = replace(scope, also=scope.also | {LOOK})
+        condition = self._condition((*path, "condition"), wait.condition, looking)
+        return None if condition is None else WaitSpec(condition, wait.deadline_ms, wait.every_ms)
 
     def _summary_line(self, index: int, line: SummaryFields, scope: Scope) -> SummaryLine:
         path, written = ("summary", index), self.document.root.plain()["summary"]

@@ -27,6 +27,9 @@ MAX_DEPTH = 90
 MAX_WORK = 20_000
 """Syntax-tree nodes visited by one evaluation; a typical condition visits fifty."""
 
+ROOTS = ("inputs", "steps", "failed", "look", "each")
+"""What a path may begin with; which of them are there depends on the place."""
+
 FUNCTIONS = ("has", "size", "int", "string", "bool", "double", "type")
 METHODS = ("size", "contains", "startsWith", "endsWith", "matches", "all", "exists", "exists_one", "map", "filter")
 _BINDING = ("all", "exists", "exists_one", "map", "filter")
@@ -279,9 +282,11 @@ def _tree(text: str) -> Syntax:
 
 def _needed(condition: Condition, values: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
     """Yield only the roots and names the expression reads, so that a large result elsewhere costs nothing."""
-    for root in ("inputs", "steps", "failed"):
+    for root in ROOTS:
         group = values.get(root)
         if not isinstance(group, Mapping):
+            if root in values:
+                yield root, group
             continue
         names = {path[1] for path in condition.uses if path[0] == root and len(path) > 1}
         whole = any(path == (root,) for path in condition.uses)

@@ -60,6 +60,15 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class WaitSpec:
+    """What a step waits for."""
+
+    condition: Condition
+    deadline_ms: int
+    every_ms: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One call of one tool."""
 
@@ -72,6 +81,8 @@ class Step:
     timeout_s: float | None = None
     may_fail: bool = False
     """`on-failure: continue`: the playbook goes on after it failed."""
+    wait: WaitSpec | None = None
+    """Set when its call is repeated until something is so."""
 
     @property
     def certain(self) -> bool:

@@ -4,6 +4,7 @@ Every answer is stored whole and read back by any worker, so its form is version
 on (signatures, ids of its own) travels as `raw`, which only `core.planners.model` understands.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ Json = Any
 
 PLAN = "plan"
 """The tool that publishes the plan; it performs nothing."""
+
+MOST_CHARACTERS = 64
+"""Of a tool's name, for the vendors that take the fewest."""
 
 FORMAT = 1
 """Of a stored answer."""
@@ -26,6 +30,15 @@ MOST_ASKED = 256
 
 MAX_ANSWER_BYTES = 1_000_000
 """A stored answer is never larger: one that is counts as garbage."""
+
+
+def spelled(name: str) -> str:
+    """A tool's name as every vendor takes it: no dots, and 64 characters at most."""
+    flat = name.replace(".", "-")
+    if len(flat) <= MOST_CHARACTERS:
+        return flat
+    end = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{flat[: MOST_CHARACTERS - 9]}-{end}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from core.planners.compile import compile_pinned, compile_playbook, compile_play
 from core.planners.conditions import ConditionError
 from core.planners.definition import Playbook, Step
 from core.planners.references import MissingValue, Template
+from core.planners.waiting import Wait, read_by
 
 __all__ = ["PlaybookPlanner", "PlaybookSource", "compile_pinned", "compile_playbook", "compile_playbooks"]
 
@@ -101,7 +102,14 @@ class _Walk:
         except NotCanonical as error:
             return None, self._failed(step, f"its arguments cannot be used: {error}")
         self.plan.append(self._line(step, "running"))
-        return Act(step.id, step.tool, args, self._title(step), step.timeout_s), None
+        return Act(step.id, step.tool, args, self._title(step), step.timeout_s, self._wait(step)), None
+
+    def _wait(self, step: Step) -> Wait | None:
+        if step.wait is None:
+            return None
+        condition = step.wait.condition
+        read = read_by(condition, self.values)
+        return Wait(condition.text, step.wait.deadline_ms, step.wait.every_ms, read)
 
     def _failed(self, step: Step, reason: str, out: Any = None) -> str:
         self._settle(step, "failed", out, reason)

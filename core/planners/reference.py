@@ -7,7 +7,7 @@ import sys
 
 from core.config.reference import table
 from core.planners.agents import AgentFields, CriteriaFields
-from core.planners.compile import InputFields, PlaybookFields, StepFields, SummaryFields
+from core.planners.compile import InputFields, PlaybookFields, StepFields, SummaryFields, WaitFields
 from core.planners.conditions import FUNCTIONS, METHODS
 from core.planners.scope import FILE_FIELDS, STATUSES
 
@@ -25,6 +25,7 @@ def page() -> str:
         ("A playbook", PlaybookFields),
         ("An input", InputFields),
         ("A step", StepFields),
+        ("What a step waits for", WaitFields),
         ("A line of the summary", SummaryFields),
         ("An agent", AgentFields),
         ("What has to be true before it is done", CriteriaFields),
@@ -43,6 +44,7 @@ def _paths() -> str:
         ("steps.<id>.out.<field>", "What the step's tool answered; further `.field` and `[0]` lead into it."),
         ("steps.<id>.status", f"One of {statuses}."),
         ("steps.<id>.error", "Why the step failed; empty if it did not."),
+        ("look.out.<field>", "In `wait-until`: what the look has brought; likewise `look.status` and `look.error`."),
         ("failed.step", "In `on-failure` steps: the id of the step that failed."),
         ("failed.reason", "In `on-failure` steps: why it failed."),
     )

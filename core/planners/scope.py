@@ -32,6 +32,13 @@ class Scope:
     """Steps that exist but have not run here, this one included."""
     failed: bool = False
     """Whether `failed` is known: in `on-failure` steps."""
+    also: frozenset[str] = frozenset()
+    """What else a path may begin with here: `look` where a step waits."""
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """What a path may begin with."""
+        return ("inputs", "steps", *(("failed",) if self.failed else ()), *sorted(self.also))
 
 
 def complaint_about_reference(
@@ -44,7 +51,7 @@ def complaint_about_reference(
         guard: The condition under which its place is reached.
     """
     path = reference.path
-    if complaint := _existence(path, scope):
+    if (complaint := _existence(path, scope)) or path[0] in scope.also:
         return complaint
     root, name = path[0], str(path[1])
     guarded = guard is not None and guard.guards(str(root), name)
@@ -74,6 +81,8 @@ def complaint_about_condition(condition: Condition, scope: Scope) -> Complaint |
         if complaint := _existence(path, scope):
             return complaint
     for path in condition.uses:
+        if path[0] in scope.also:
+            continue
         root, name = path[0], str(path[1])
         if condition.guards(str(root), name):
             continue
@@ -101,9 +110,12 @@ def _existence(path: Path, scope: Scope) -> Complaint | None:
             if len(path) != 2 or path[1] not in _FAILED_FIELDS:
                 return f"There is no `{Reference(path)}`.", "Write `failed.step` or `failed.reason`."
             return None
+        case "look" if "look" in scope.also:
+            if len(path) < 2 or path[1] not in _STEP_FIELDS:
+                return f"There is no `{Reference(path)}`.", "Write `look.out.field`, `look.status` or `look.error`."
+            return None
         case root:
-            roots = ("inputs", "steps", "failed") if scope.failed else ("inputs", "steps")
-            return f"There is no `{root}` here.", did_you_mean(str(root), roots, noun="A path begins with")
+            return f"There is no `{root}` here.", did_you_mean(str(root), scope.roots, noun="A path begins with")
 
 
 def _input_existence(path: Path, scope: Scope) -> Complaint | None:
@@ -170,7 +182,9 @@ def _known_kind(path: Path, scope: Scope) -> tuple[str | None, tuple[str, ...]]:
             return ("a whole number" if part == "size" else "text"), ()
         case ("steps", _, "status"):
             return "text", STATUSES
-        case ("steps", _, "error") | ("failed", _):
+        case ("look", "status"):
+            return "text", STATUSES[:2]
+        case ("steps", _, "error") | ("failed", _) | ("look", "error"):
             return "text", ()
         case _:
             return None, ()

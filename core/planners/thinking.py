@@ -12,9 +12,14 @@ from typing import Protocol
 from core.actions.envelope import NotCanonical, canonical
 from core.errors import BanksmanError
 from core.planners.agents import ModelSpec
-from core.planners.dialogue import MAX_CALLS, MOST_ASKED, PLAN, Answer, AskedCall, PlanItem, Prompt
+from core.planners.dialogue import MAX_CALLS, MOST_ASKED, PLAN, Answer, AskedCall, PlanItem, Prompt, spelled
+from core.planners.references import TemplateError
+from core.planners.waiting import TOOL as WAIT
+from core.planners.waiting import asked_wait
 
 _PLAN_LINES = 40
+ASK = "ask"
+"""The tool whose calls people answer; waiting for them is what it does."""
 
 
 class ModelFailed(BanksmanError):
@@ -81,8 +86,21 @@ def usable(answer: Answer, tools: Collection[str]) -> Answer:
         elif not refusal and call.tool not in tools:
             there = ", ".join(sorted(tools)[:20]) or "none"
             refusal = f"Not carried out: you have no tool {call.tool[:80]!r}. You have: {there}."
+        elif not refusal and call.tool == WAIT:
+            call, refusal = _waiting(call, tools)
         calls.append(replace(call, id=id_, refusal=refusal))
     return replace(answer, calls=tuple(calls), plan=plan)
+
+
+def _waiting(call: AskedCall, tools: Collection[str]) -> tuple[AskedCall, str]:
+    """A wait with the tool it repeats by our name, and why it is not carried out, if so."""
+    repeatable = [tool for tool in tools if tool not in (PLAN, WAIT, ASK)]
+    names = {spelled(tool): tool for tool in repeatable} | {tool: tool for tool in repeatable}
+    try:
+        asked = asked_wait(call.args, names)
+    except TemplateError as error:
+        return call, f"Not carried out: {error.what} {error.remedy}"
+    return replace(call, args={**call.args, "tool": asked.tool}), ""
 
 
 def _unusable(call: AskedCall) -> str:

@@ -158,6 +158,8 @@ class CallRow:
     error: str | None = None
     required_artifacts: int = 0
     resolved_by: str | None = None
+    wait_json: str | None = None
+    """Of a call that is repeated until something is so: `core.runs.waiting` reads it."""
 
     @property
     def call_status(self) -> CallStatus:

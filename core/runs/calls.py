@@ -224,6 +224,8 @@ def with_retry(call: CallRow, attempted: Attempted, *, bench: Bench, now_ms: int
     """
     end = attempted.end
     bench.retries.record(call.tool, ok=end.status == "succeeded", now_ms=boot_ms)
+    if call.wait_json is not None:
+        return end  # when it looks again is the wait's to say
     repeatable = call.recovery in ("pure", "idempotent")
     if call.idem_valid_until is not None and now_ms >= call.idem_valid_until:
         repeatable = False

@@ -18,7 +18,7 @@ from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import allowance, damage, preparing, steps, turns
+from core.runs import allowance, damage, preparing, steps, turns, waits
 from core.runs.again import MOST_LOOKS, after_probe, again
 from core.runs.calls import Attempted, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
@@ -26,11 +26,13 @@ from core.runs.commands.late import late_result
 from core.runs.draft import merged
 from core.runs.mind import KIND, Thinker
 from core.runs.proposals import Proposed, key_valid_until
+from core.runs.recalling import recalled
 from core.runs.recovery import proves_little, recover, still_in_doubt
 from core.runs.rulebook import Rulebook
 from core.runs.stamps import GO_ON, Stamp
 from core.runs.station import Station
 from core.runs.steps import CallEnd
+from core.runs.waiting import Waiting
 from core.secrets import MissingSecret
 from core.store import freezes
 from core.store import runs as run_queries
@@ -104,11 +106,12 @@ class Slice:
         it did is for its recovery class to find out.
         """
         stamp = self._stamp()
+        change = None
         if self._result is not None and self._result[1].status == "succeeded":
-            change = steps.end_call(self._snapshot, *self._result, stamp)
-            return merged(change, steps.release(self._snapshot.folded(change), stamp, due_at=DUE_NOW))
-        if self._thinker is not None and self._thinker.thought is not None:
+            change = self._ended(*self._result, stamp)
+        elif self._thinker is not None and self._thinker.thought is not None:
             change = self._thinker.ended(self._snapshot, stamp)
+        if change is not None:
             after = self._snapshot.folded(change)
             return (
                 change if after.run.lease_owner is None else merged(change, steps.release(after, stamp, due_at=DUE_NOW))
@@ -241,6 +244,8 @@ class Slice:
 
     def _ended(self, call: CallRow, end: CallEnd, stamp: Stamp) -> RunChange:
         """A call's end as it is written down; one that can be looked for is not given up as unknown yet."""
+        if (wait := Waiting.of(call)) is not None:
+            return waits.looked(self._snapshot, call, wait, end, stamp)
         if end.status == "unknown" and end.retry_in_ms is None and call.recovery == "reconcilable":
             settled = (call.started_at or stamp.now_ms) + settle_ms(call, self._station.bench)
             return steps.probe_later(self._snapshot, call, end, stamp, due_at=max(settled, stamp.now_ms))
@@ -250,6 +255,8 @@ class Slice:
         """A call that was open when the run was claimed: approved, due for another attempt, or interrupted."""
         snapshot = self._snapshot
         approval = snapshot.approval(call.approval_id)
+        if (wait := Waiting.of(call)) is not None:
+            return waits.resume(snapshot, call, wait, rules, stamp)
         if call.call_status is CallStatus.INTENT and call.attempts == 0:
             if approval is None:
                 return steps.give_up(snapshot, "A planned call has lost the question it waits for.", stamp)
@@ -341,7 +348,7 @@ class Slice:
         if self._thinker is not None and not self._thinker.recalled:
             if not may_look:
                 return None
-            trouble = await self._recalled(self._thinker, snapshot, stamp)
+            trouble = await recalled(self._thinker, snapshot, stamp)
             if trouble is not None:
                 return trouble
         thinker = self._thinker
@@ -382,19 +389,6 @@ class Slice:
                     return looked
                 proposed, stamp = looked, self._stamp()
         return self._take(snapshot, turn, proposed, call_id, stamp)
-
-    async def _recalled(self, thinker: Thinker, snapshot: Snapshot, stamp: Stamp) -> RunChange | None:
-        """Read back what a model has answered so far; what to write instead if that cannot be."""
-        try:
-            await thinker.recall(snapshot)
-        except ArtifactCorrupt as error:
-            why = f"{damage.said(snapshot, error)} {GO_ON}"
-            return steps.block(snapshot, BlockedReason.ARTIFACT_INTEGRITY, why, stamp)
-        except RetryableError as error:
-            if snapshot.run.retries >= MOST_LOOKS:
-                return steps.block(snapshot, BlockedReason.DEPENDENCY_DOWN, f"{error.user_text} {GO_ON}", stamp)
-            return steps.try_later(snapshot, stamp, due_at=stamp.now_ms + _LOOK_PAUSE_MS * 2**snapshot.run.retries)
-        return None
 
     def _take(self, snapshot: Snapshot, turn: Turn, proposed: Proposed | None, call_id: str, stamp: Stamp) -> RunChange:
         bench = self._station.bench

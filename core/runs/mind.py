@@ -18,10 +18,10 @@ from core.config.language import KEYS
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import Ids
-from core.planners.agent import Talk, prompt_of, summary_prompt, turns_left, wrap_up_text
+from core.planners.agent import WAIT_SPEC, Talk, prompt_of, summary_prompt, turns_left, wrap_up_text
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
 from core.planners.base import Act, PlanRequest, Turn
-from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec
+from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec, spelled
 from core.planners.prices import price_of
 from core.planners.thinking import LanguageModel, ModelFailed, usable
 from core.record.changes import RunChange
@@ -40,9 +40,6 @@ log = logging.getLogger(__name__)
 
 KIND = "agent"
 """The kind of document a run that thinks has pinned."""
-
-MOST_CHARACTERS = 64
-"""Of a tool's name, for the vendors that take the fewest."""
 
 _LONG_PAUSE_MS = 30_000
 _MAX_RETRY_AFTER_S = 600.0
@@ -313,19 +310,12 @@ def _tools(agent: AgentSpec, toolbox: Toolbox, *, few: bool) -> tuple[ToolSpec, 
     found = []
     for name in agent.tools:
         declared = toolbox.find(name)
-        if declared is not None and not (few and declared.tier != "read" and name not in _KEEPING):
+        if name == WAIT_SPEC.tool and not few:
+            found.append(WAIT_SPEC)
+        elif declared is not None and not (few and declared.tier != "read" and name not in _KEEPING):
             said = definition(declared.tool)
-            found.append(ToolSpec(_spelled(name), said["description"], said["schema"], name))
+            found.append(ToolSpec(spelled(name), said["description"], said["schema"], name))
     return tuple(found)
-
-
-def _spelled(name: str) -> str:
-    """A tool's name as every vendor takes it: no dots, and 64 characters at most."""
-    flat = name.replace(".", "-")
-    if len(flat) <= MOST_CHARACTERS:
-        return flat
-    end = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{flat[: MOST_CHARACTERS - 9]}-{end}"
 
 
 def _tokens(prompt: bytes) -> int:

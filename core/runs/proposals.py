@@ -18,6 +18,7 @@ from core.record.states import CallStatus
 from core.runs import run_again
 from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool
+from core.runs.waiting import Waiting
 from core.tools.base import Prepared
 
 IDEMPOTENCY_MARGIN = 0.9
@@ -124,6 +125,7 @@ def call_row(
         attempts=int(started),
         start_fence=run.fence if started else None,
         started_at=now_ms if started else None,
+        wait_json=None if proposed.act.wait is None else Waiting.begun(proposed.act.wait, now_ms).to_json(),
         created_at=now_ms,
     )
 

@@ -26,7 +26,9 @@ from core.runs.views import (
     RunView,
     StopView,
     TurnView,
+    WaitView,
 )
+from core.runs.waiting import Waiting
 from core.store import documents, freezes, runs
 from core.store.runs import Late, Traces
 from core.store.session import Database
@@ -185,12 +187,22 @@ def _view(
         steering=run.steering,
         given=material.given(found),
         replies=tuple(_reply(row) for row in found.steers),
+        waiting=_waiting(found),
     )
 
 
 def _reply(row: SteerRow) -> ReplyView:
     turn = None if row.used_by is None else int(row.used_by)
     return ReplyView(row.id, row.author, row.slack_user, row.text, row.digest, row.at, row.status, row.decided_by, turn)
+
+
+def _waiting(found: Snapshot) -> WaitView | None:
+    for call in found.calls:
+        wait = Waiting.of(call)
+        if wait is not None and call.call_status in (CallStatus.INTENT, CallStatus.STARTED):
+            next_ms = wait.next_at if call.call_status is CallStatus.INTENT else None
+            return WaitView(call.title, wait.condition, wait.since, wait.until, next_ms, wait.looks, wait.seen)
+    return None
 
 
 def _turn(row: TurnRow) -> TurnView:

@@ -30,7 +30,8 @@ def look(snapshot: Snapshot) -> Found | None:
     """Whether the run has gone round in circles since it was last said."""
     before = entries(snapshot)
     since = max((entry["calls"] for entry in before), default=0)
-    found = stall([_mark(snapshot, call) for call in snapshot.calls[since:] if call.call_status in _ENDED])
+    ended = [call for call in snapshot.calls[since:] if call.call_status in _ENDED]
+    found = stall([_mark(snapshot, call) for call in ended if not has_waited(call)])
     return None if found is None else Found(found, bool(before) and "why" in before[-1])
 
 
@@ -61,6 +62,11 @@ def _told(why: str) -> str:
         f"You are getting nowhere: {why}. Say in a new plan what you have learned and what you will do differently, "
         "or end and say what stands in the way. If this goes on, the work is stopped and a person is asked."
     )
+
+
+def has_waited(call: CallRow) -> bool:
+    """Whether this was a wait that looked more than once: that is patience with a deadline, and no loop."""
+    return call.wait_json is not None and call.attempts > 1
 
 
 def _mark(snapshot: Snapshot, call: CallRow) -> Mark:

@@ -16,7 +16,7 @@ from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import allowance, asks, halts, proposals, replies, run_again
+from core.runs import allowance, asks, halts, proposals, replies, run_again, waiting
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
@@ -179,7 +179,7 @@ def start_again(snapshot: Snapshot, call: CallRow, *, why: str, stamp: Stamp) ->
         # It was due when a freeze came, which has been thawed since.
         draft.move(RunState.EXECUTING, {"call": call.id})
     if call.call_status is CallStatus.STARTED:
-        _close_attempt(draft, call, "lost", why, stamp)
+        close_attempt(draft, call, "lost", why, stamp)
         draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": why})
     draft.run |= _where(snapshot, stamp)
     _attempt(draft, call, call.attempts + 1, stamp)
@@ -250,7 +250,11 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
     snapshot, decision, act = draft.snapshot, proposed.decision, proposed.act
     run = snapshot.run
     action = proposals.envelope(snapshot, proposed, nonce=nonce, policy=run.policy_digest, now_ms=stamp.now_ms)
-    starts = decision.verdict == "allow" and proposed.failure is None and act.tool != ASK
+    unfit = waiting.unfit(
+        act.wait, proposed.tool, verdict=decision.verdict, tier=decision.tier, recovery=decision.recovery
+    )
+    failure = proposed.failure or unfit
+    starts = decision.verdict == "allow" and failure is None and act.tool != ASK
     status = CallStatus.STARTED if starts else CallStatus.INTENT
     try:
         call = proposals.call_row(snapshot, proposed, action, call_id=call_id, status=status, now_ms=stamp.now_ms)
@@ -267,7 +271,7 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
         draft.move(RunState.EXECUTING, {"call": call.id})
         _attempt(draft, call, 1, stamp)
         return
-    refusal = proposed.failure or _refused(snapshot, proposed, call)
+    refusal = failure or _refused(snapshot, proposed, call)
     if refusal is not None:
         asks.withdraw(draft, call, stamp.now_ms, error=refusal, rule=decision.rule)
     elif decision.verdict == "allow":
@@ -366,7 +370,7 @@ def lapse(draft: Draft, call: CallRow, approval: ApprovalRow, now_ms: int) -> No
 def probe_later(snapshot: Snapshot, call: CallRow, end: CallEnd, stamp: Stamp, *, due_at: int) -> RunChange:
     """Nobody knows yet how an attempt ended: the call stays started until its probe says."""
     draft = Draft(snapshot, stamp.actor)
-    _close_attempt(draft, call, end.status, end.error, stamp)
+    close_attempt(draft, call, end.status, end.error, stamp)
     draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": "probe"})
     draft.update("tool_calls", {"id": call.id}, {"error": end.error})
     draft.run |= {"lease_owner": None, "due_at": due_at, "wake": snapshot.run.wake + 1}
@@ -400,14 +404,15 @@ def _attempt(draft: Draft, call: CallRow, n: int, stamp: Stamp) -> None:
     )
 
 
-def _close_attempt(draft: Draft, call: CallRow, status: str, error: str | None, stamp: Stamp) -> None:
+def close_attempt(draft: Draft, call: CallRow, status: str, error: str | None, stamp: Stamp) -> None:
+    """Write down how the attempt under way ended."""
     values = {"ended_at": stamp.now_ms, "status": status, "error": error}
     draft.update("call_attempts", {"call_id": call.id, "n": call.attempts}, values)
 
 
 def _retry_later(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
     assert end.retry_in_ms is not None
-    _close_attempt(draft, call, end.status, end.error, stamp)
+    close_attempt(draft, call, end.status, end.error, stamp)
     draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.INTENT.value, "error": end.error})
     draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "in_ms": end.retry_in_ms})
     wake = draft.snapshot.run.wake + 1
@@ -416,7 +421,7 @@ def _retry_later(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> Non
 
 def _park(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
     assert end.parked is not None
-    _close_attempt(draft, call, end.status, end.error, stamp)
+    close_attempt(draft, call, end.status, end.error, stamp)
     draft.update("tool_calls", {"id": call.id}, {"status": CallStatus.INTENT.value, "error": end.error})
     draft.fact("call-retried", {"call": call.id, "attempt": call.attempts, "why": end.parked.value})
     why = end.error or f"`{call.tool}` could not do its work."
@@ -432,7 +437,7 @@ def _close(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
     run = draft.snapshot.run
     status = "failed" if end.status == "failed-safe" else end.status
     out = canonical(dict(end.out))
-    _close_attempt(draft, call, end.status, end.error, stamp)
+    close_attempt(draft, call, end.status, end.error, stamp)
     draft.update(
         "tool_calls",
         {"id": call.id},

@@ -186,6 +186,33 @@ class ReplyView:
 
 
 @dataclass(frozen=True)
+class WaitView:
+    """What a run waits for by itself, looking again and again."""
+
+    title: str
+    """The step's."""
+    condition: str
+    since_ms: int
+    until_ms: int
+    next_ms: int | None
+    """When it looks again; `None` = it is looking."""
+    looks: int
+    seen: str
+    """What it saw last; text from a tool."""
+
+    def as_json(self) -> dict[str, Any]:
+        """`waiting` in `show`."""
+        return {
+            "condition": self.condition,
+            "since": rfc3339(self.since_ms),
+            "until": rfc3339(self.until_ms),
+            "next_look": rfc3339(self.next_ms),
+            "looks": self.looks,
+            "seen": self.seen,
+        }
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run, whole."""
 
@@ -246,6 +273,8 @@ class RunView:
     """What a model works from that came from outside; names of others, to be escaped."""
     replies: tuple[ReplyView, ...] = ()
     """What people wrote to it, in order."""
+    waiting: WaitView | None = None
+    """What it waits for at the moment, if it does."""
 
     @property
     def duration_ms(self) -> int:
@@ -328,6 +357,7 @@ class RunView:
             ],
             "turns": [each.as_json() for each in self.turns],
             "replies": [each.as_json() for each in self.replies],
+            "waiting": None if self.waiting is None else self.waiting.as_json(),
             "stop": None
             if self.stop is None
             else {

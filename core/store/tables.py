@@ -166,6 +166,7 @@ tool_calls = Table(
     Column("error", Text),
     number("required_artifacts"),
     reference("resolved_by"),
+    Column("wait_json", Text, comment="of a wait: what it looks for, when it looks again and what it has seen"),
     time_ms("created_at", needed=True),
     PrimaryKeyConstraint("tenant", "id"),
     UniqueConstraint("tenant", "idem_key"),

@@ -27,6 +27,7 @@ from core.runs.views import (
     RunView,
     StopView,
     TurnView,
+    WaitView,
 )
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
@@ -105,6 +106,7 @@ VIEW = RunView(
     usages=(Usage("money", 1, 2),),
     wrap_up=WrapUp("ana", None, AT_MS, 1),
     replies=(ReplyView("run_1:1.0", "mia", "U2", "", "sha256:00", AT_MS, "taken", "ana", 1),),
+    waiting=WaitView("A", "look.out.x", AT_MS, AT_MS, AT_MS, 1, ""),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
     undoing=Undoable(
         (EffectView("call_1", "a", "git_push", "undone", "git_push.undo", "run_2"),),

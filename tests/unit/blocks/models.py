@@ -9,7 +9,7 @@ from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.allowance import UNITS, Usage, WrapUp
 from core.runs.rollback_views import EffectView, RollbackView, Undoable
-from core.runs.views import ActionView, ArtifactView, CutOff, EventView, LateView, RunLine, RunView, StopView
+from core.runs.views import ActionView, ArtifactView, CutOff, EventView, LateView, RunLine, RunView, StopView, WaitView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID, counts, lists, numbers, run_ids, texts, users
 from tests.unit.blocks.asks import approvals, questions
 
@@ -144,6 +144,7 @@ undoables = st.builds(
     possible=st.booleans(),
     rolls_back=st.one_of(st.none(), run_ids),
 )
+waits = st.builds(WaitView, texts, texts, numbers, numbers, st.one_of(st.none(), numbers), counts, texts)
 runs = st.builds(
     RunView,
     id=run_ids,
@@ -171,6 +172,7 @@ runs = st.builds(
     stop=st.one_of(st.none(), stops),
     sandbox=st.one_of(st.none(), texts),
     question=st.one_of(st.none(), questions),
+    waiting=st.one_of(st.none(), waits),
     undoing=undoables,
     cost_micro_usd=numbers,
     budget_micro_usd=st.one_of(st.none(), counts),

@@ -13,7 +13,7 @@ from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.views import CutOff, EventView, LateView
+from core.runs.views import CutOff, EventView, LateView, WaitView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID
 from tests.unit.blocks.models import a_file, a_run, a_stop, an_action, an_ended_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
@@ -33,6 +33,20 @@ def test_a_running_card_says_what_is_going_on() -> None:
     assert "✓ Read the file\n▸ Draw the picture\n○ Write it up" in text
     assert "report (run 0yabcd): running, step 2 of 3: Draw the picture" == message.text
     assert {"event_type": "banksman_run", "event_payload": {"run": RUN_ID}} == message.metadata
+
+
+def test_a_card_says_what_its_run_waits_for_since_when_and_until_when() -> None:
+    wait = WaitView(
+        "Deployed", "look.out.state == 'done'", NOW_MS - 120_000, NOW_MS + 60_000, NOW_MS + 5_000, 4, "<it>"
+    )
+    text = card(waiting=wait, updated_at_ms=NOW_MS - 120_000)
+
+    assert "Waits until look.out.state == 'done'\nsince " in text
+    assert ", at most until " in text
+    assert "Looked 4 times, again " in text
+    assert "; last seen: <it>" in text
+    assert "Still working" not in text
+    assert "Waits until" not in card(waiting=wait, state=RunState.CANCELED, ended_at_ms=NOW_MS)
 
 
 def test_kill_asks_first_and_names_the_run() -> None:

@@ -1,5 +1,6 @@
 """The guide's playbooks do what the guide says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from core.config.document import parse_document
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest
 from core.planners.binding import Attachment, Bound, bind_inputs
 from core.planners.playbook import PlaybookPlanner, compile_playbook
+from core.planners.waiting import judged
 from tests.docs.fences import Fence
 from tests.unit.planners.books import done, failed
 
@@ -63,6 +65,23 @@ def test_the_second_playbook_writes_the_note(fence: Fence) -> None:
 
     assert isinstance(turn.move, Act)
     assert ("write", {"path": "data/note.txt", "content": "hi"}) == (turn.move.step, turn.move.args)
+
+
+@pytest.mark.runs_fence("docs/guides/playbooks.md > Waiting > 1")
+def test_the_waiting_playbook_waits_for_its_build_and_says_how_it_ended(fence: Fence) -> None:
+    source = source_of(fence)
+    first = PlanRequest(source.name, source.text, "", {"build": "7"}, ())
+
+    move = PlaybookPlanner().decide(first).move
+
+    assert isinstance(move, Act) and move.wait is not None
+    assert "https://builds.example.org/7.json" == move.args["url"]
+    assert (7_200_000, 10_000) == (move.wait.deadline_ms, move.wait.every_ms)
+    for state, over in (("running", False), ("broken", True)):
+        out = {"json": {"state": state}}
+        assert over == judged(move.wait.condition, move.wait.values, status="succeeded", out=out).holds
+    ended = replace(first, outcomes=(done("build", json={"state": "broken"}),))
+    assert Finish("The build is over: broken") == PlaybookPlanner().decide(ended).move
 
 
 def test_the_mistakes_in_the_guide_read_like_real_ones() -> None:
