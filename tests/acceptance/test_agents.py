@@ -7,9 +7,10 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.acceptance.conftest import Builder
-from tests.acceptance.house import ROOT, SOON_S
+from tests.acceptance.house import SOON_S
 from tests.acceptance.team import OPS, Team, run_of
 from tests.acceptance.test_in_the_browser import ask, pages
+from tests.shipped import shipped
 from tests.skips import needs_chromium
 from tests.vendors import Say, openai_server
 
@@ -36,16 +37,15 @@ STORY = [
 
 def configured(directory: Path, url: str, *, budget: str) -> Path:
     """The demonstration's file with an agent in it."""
-    more = f"""
-models:
+    model = f"""models:
   main:
     provider: openai-compatible
     model: clever-1
     url: "{url}"
     max-output: 1000
     price: {{input: "2", output: "10"}}
-
-agents:
+"""
+    agent = f"""agents:
   - name: reporter
     title: Reporter
     model: main
@@ -54,8 +54,8 @@ agents:
     budget: "{budget}"
     done-when: {{artifacts: [report.md]}}
 """
-    file = directory / "banksman.yml"
-    file.write_text((ROOT / "banksman.yml").read_text() + more)
+    file = shipped(directory)
+    file.write_text(file.read_text().replace("models:\n", model, 1).replace("agents:\n", agent, 1))
     return file
 
 

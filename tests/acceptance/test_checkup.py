@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.conftest import Builder
 from tests.acceptance.house import House, until
 from tests.acceptance.team import OPS, Json, Team, button, read_pages, run_of, said, words
+from tests.shipped import shipped
 
 BROKEN = "def total(numbers):   \n    return sum(numbers)\t\n\n\n\n"
 TEST = "from shop import total\n\n\ndef test_total():\n    assert 6 == total([1, 2, 3])\n"
@@ -136,9 +137,8 @@ async def test_a_push_is_approved_on_the_command_line(sqlite_house: House, repos
 
 
 def test_a_changed_rule_voids_the_question_and_two_are_needed(new_house: Builder, repository: Path) -> None:
-    config = Path(__file__).resolve().parents[2] / "banksman.yml"
-    house = new_house(BANKSMAN_CONFIG=str(copied(config, repository.parent)))
-    mine = repository.parent / "banksman.yml"
+    mine = without_policy(repository.parent)
+    house = new_house(BANKSMAN_CONFIG=str(mine))
     run_id = house.ask("checkup", str(repository), "--as", "requester")
     first = house.reaches(run_id, "waiting-for-approval")["approvals"][0]
 
@@ -167,13 +167,13 @@ policy:
 """
 
 
-def copied(config: Path, to: Path) -> Path:
+def without_policy(directory: Path) -> Path:
     """The shipped file without its policy, where a test may change it."""
-    text = config.read_text()
+    path = shipped(directory)
+    text = path.read_text()
     begin = text.index("\npolicy:") if "\npolicy:" in text else -1
     if begin >= 0:
         end = text.index("\n\n", begin + 1)
         text = text[:begin] + text[end:]
-    path = to / "banksman.yml"
     path.write_text(text)
     return path

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Builder
-from tests.acceptance.house import ROOT, House, until
+from tests.acceptance.house import House, until
 from tests.acceptance.team import OPS, Json, Team, button, run_of, words
 from tests.acceptance.test_checkup import approval
 from tests.integration.tools.http.payments import Payments, Service, payments
+from tests.shipped import shipped
 
 __all__ = ["payments"]
 
@@ -43,8 +44,8 @@ def configured(directory: Path, service: Payments) -> Path:
             ("dawdle", "pay", "12s"),
         )
     )
-    text = (ROOT / "banksman.yml").read_text()
-    file = directory / "banksman.yml"
+    file = shipped(directory)
+    text = file.read_text()
     file.write_text(text.replace("tools:\n", tools, 1).replace("playbooks:\n", playbooks, 1))
     return file
 

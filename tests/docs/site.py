@@ -7,7 +7,6 @@ date, and tests do not build environments. A test compares the recipe.
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.cli import lifeline
+from tests.shipped import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = (".venv/bin/banksman", "up")
@@ -30,7 +30,7 @@ COMMAND_WITHIN_S = 90.0
 def prepare(directory: Path) -> None:
     """Put into a directory what the documents' commands find in a checkout."""
     (directory / ".venv").symlink_to(ROOT / ".venv")
-    shutil.copy(ROOT / "banksman.yml", directory)
+    shipped(directory)
 
 
 @dataclass

@@ -58,7 +58,7 @@ def copied() -> Iterator[Path]:
     """A copy of the checkout that may be broken."""
     directory = Path(tempfile.mkdtemp(prefix="mutants-")).resolve()
     try:
-        for name in ("core", "bot", "worker", "tests", "bench", ".make"):
+        for name in ("core", "bot", "worker", "tests", "bench", "agents", ".make"):
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "banksman.yml", "manifest.yml", "README.md"):
             shutil.copy(ROOT / name, directory / name)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import ROOT, CommandLine
+from tests.integration.cli.conftest import CommandLine
+from tests.shipped import shipped
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 HOST = socket.gethostname()
@@ -16,12 +17,12 @@ HOST = socket.gethostname()
 @pytest.fixture
 def people(tmp_path: Path) -> str:
     """The shipped file with two more people: one open to this user, one to somebody else."""
-    text = (ROOT / "banksman.yml").read_text()
+    file = shipped(tmp_path, name="people.yml")
     more = (
         f"principals:\n  mine: {{roles: [operator], cli: [{ME}]}}\n  theirs: {{cli: [somebody-else]}}\n  closed: {{}}\n"
     )
-    (tmp_path / "people.yml").write_text(text.replace("principals:\n", more, 1))
-    return str(tmp_path / "people.yml")
+    file.write_text(file.read_text().replace("principals:\n", more, 1))
+    return str(file)
 
 
 def test_without_as_it_is_the_systems_user_without_roles(banksman: CommandLine) -> None:

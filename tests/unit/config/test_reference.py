@@ -11,13 +11,17 @@ from core.config import reference as config_reference
 from core.config.models import ConfigFile
 from core.config.settings import VARIABLES
 from core.planners import reference as playbook_reference
+from core.planners.agents import read_agent
 from core.planners.base import Act, CallOutcome, Finish, PlanRequest
 from core.planners.compile import InputFields, PlaybookFields, StepFields, SummaryFields
+from core.planners.conditions import parse_condition
 from core.planners.playbook import PlaybookPlanner, compile_playbooks
-from core.tools.catalogue import standard_tools
+from core.planners.references import template
+from core.tools.catalogue import all_tools, standard_tools
 from core.tools.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[3]
+AGENTS = {"triage", "repo", "triage-live", "repo-live"}
 
 
 @pytest.mark.parametrize(
@@ -55,13 +59,14 @@ def test_every_field_has_a_sentence(model: type[BaseModel]) -> None:
 
 def test_the_shipped_file_is_read_and_its_playbooks_understood() -> None:
     config = load_config(ROOT / "banksman.yml")
-    tools = Registry(standard_tools(config.limits.artifact_bytes))
+    tools = Registry(all_tools(config))
 
     books = compile_playbooks(config.playbooks.values(), tools=tools.names())
 
-    assert {"report", "runaway", "checkup"} == set(books)
+    assert {"report", "runaway", "checkup"} == set(books) - AGENTS
+    assert AGENTS < set(books)
     assert {"requester", "approver", "approver2", "operator", "member", "guest"} == set(config.principals)
-    assert set(tools.names()) == set(config.tools)
+    assert set(tools.names()) - {"git_push.undo"} == set(config.tools)
     asking = {
         (book.name, step.tool)
         for book in books.values()
@@ -69,6 +74,42 @@ def test_the_shipped_file_is_read_and_its_playbooks_understood() -> None:
         if config.tool(step.tool).tier not in ("read", "workspace")
     }
     assert {("checkup", "git_push")} == asking, "only the push asks"
+
+
+def test_the_shipped_agents_differ_in_what_they_think_with() -> None:
+    config = load_config(ROOT / "banksman.yml")
+    agents = {name: read_agent(config.playbooks[name].text) for name in AGENTS}
+
+    assert {
+        "triage": "script:triage-script",
+        "repo": "script:repo-script",
+        "triage-live": "anthropic:claude-sonnet-4-5",
+        "repo-live": "anthropic:claude-sonnet-4-5",
+    } == {name: agent.models[0].label for name, agent in agents.items()}
+    for scripted in ("triage", "repo"):
+        one, live = agents[scripted], agents[f"{scripted}-live"]
+        assert (one.instructions, one.artifacts, one.calls) == (live.instructions, live.artifacts, live.calls)
+        assert set(one.tools) < set(live.tools)
+
+
+@pytest.mark.parametrize("name", ["triage", "repo"])
+def test_every_turn_of_a_shipped_script_can_be_said(name: str) -> None:
+    config = load_config(ROOT / "banksman.yml")
+    tools = Registry(all_tools(config))
+    agent = read_agent(config.playbooks[name].text)
+    ids = [call["id"] for turn in agent.models[0].turns for call in turn.get("calls", ()) if "id" in call]
+    known = set(ids)
+    assert len(ids) == len(known)
+
+    for turn in agent.models[0].turns:
+        paths = [reference.path for _, reference, _ in template(turn.get("text", "")).references()]
+        if "if" in turn:
+            paths += parse_condition(turn["if"]).uses
+        for call in turn.get("calls", ()):
+            assert call["tool"] in agent.tools
+            tools.validate(call["tool"], call["with"])
+            paths += [reference.path for _, reference, _ in template(call["with"]).references()]
+        assert {("steps", True)} >= {(path[0], path[1] in known) for path in paths}, turn
 
 
 @pytest.mark.parametrize("name", ["report", "runaway"])
