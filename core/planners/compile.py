@@ -35,7 +35,7 @@ from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.agents import compile_agent
 from core.planners.conditions import RESERVED, Condition, parse_condition
-from core.planners.definition import InputSpec, Playbook, Step, SummaryLine, WaitSpec
+from core.planners.definition import EACH, InputSpec, Playbook, Rounds, Step, SummaryLine, WaitSpec
 from core.planners.inputs import NotAccepted, accept
 from core.planners.references import Template, TemplateError, mentions_reference, template
 from core.planners.scope import Scope, complaint_about_condition, complaint_about_reference
@@ -116,6 +116,13 @@ class StepFields(Model):
     """How long the call may take; at most `30m`. Left out: the tool's own."""
     on_failure: Literal["fail", "continue"] = "fail"
     """`continue` notes the failure and goes on."""
+    for_each: Any = None
+    """Make the step once for each item of a list: a reference to one, or a list, or a text, line by line. The item is
+    `each`."""
+    repeat_until: Text | None = None
+    """Make the step again until this CEL condition on what came of it (`look.out`) holds."""
+    at_most: Annotated[Count, Field(ge=1, le=200)] | None = None
+    """With `for-each` or `repeat-until`, and required there: how often it may be made."""
     wait_until: WaitFields | None = None
     """Repeat the call until something is so. Only for tools that change nothing."""
 
@@ -299,11 +306,13 @@ class _Compiler:
         if self.tools is not None and step.tool not in self.tools:
             remedy = did_you_mean(step.tool, sorted(self.tools), noun="Tools")
             self._refuse((*path, "tool"), f"There is no tool `{step.tool}`.", remedy)
-        condition = self._condition((*path, "if"), step.if_, scope)
+        within = replace(scope, also=scope.also | {EACH}) if step.for_each is not None else scope
+        condition = self._condition((*path, "if"), step.if_, within)
+        rounds = self._rounds(path, step, scope, condition)
         title = step.title or step.id.replace("_", " ").capitalize()
         shown = self._template((*path, "title"), title, Scope(scope.inputs, {}, scope.later | scope.steps.keys()), None)
         self._code_injection((*path, "with"), step.with_)
-        args = self._template((*path, "with"), step.with_, scope, condition)
+        args = self._template((*path, "with"), step.with_, within, condition)
         return Step(
             id=step.id,
             title=shown,
@@ -312,8 +321,36 @@ class _Compiler:
             condition=condition,
             timeout_s=step.timeout_ms / 1000 if step.timeout_ms is not None else None,
             may_fail=step.on_failure == "continue",
-            wait=self._wait((*path, "wait-until"), step.wait_until, scope),
+            wait=self._wait((*path, "wait-until"), step.wait_until, within),
+            rounds=rounds,
         )
+
+    def _rounds(
+        self, path: tuple[str | int, ...], step: StepFields, scope: Scope, condition: Condition | None
+    ) -> Rounds | None:
+        named = "for-each" if step.for_each is not None else "repeat-until"
+        if step.for_each is None and step.repeat_until is None:
+            if step.at_most is not None:
+                what = "`at-most` bounds `for-each` or `repeat-until`, and there is neither."
+                self._refuse((*path, "at-most"), what, "Remove it.", at_key=True)
+            return None
+        if step.for_each is not None and step.repeat_until is not None:
+            what = "A step has `for-each` or `repeat-until`, not both."
+            self._refuse((*path, "repeat-until"), what, "Remove one of them.", at_key=True)
+        if step.at_most is None:
+            what = f"Nothing says how often `{named}` may make this step."
+            self._refuse((*path, named), what, "Add `at-most: 20`.", at_key=True)
+            return None
+        if step.repeat_until is not None:
+            looking = replace(scope, also=scope.also | {LOOK})
+            return Rounds(step.at_most, until=self._condition((*path, named), step.repeat_until, looking))
+        if not isinstance(step.for_each, str | list):
+            self._refuse((*path, named), "This is no list.", "Write `[a, b]` or `${{ steps.x.out.list }}`.")
+            return None
+        # A condition about the items is looked at when they are known, so it cannot say whether they can be.
+        used = () if condition is None else (*condition.uses, *condition.tested)
+        guard = None if any(each[0] == EACH for each in used) else condition
+        return Rounds(step.at_most, each=self._template((*path, named), step.for_each, scope, guard))
 
     def _wait(self, path: tuple[str | int, ...], wait: WaitFields | None, scope: Scope) -> WaitSpec | None:
         if wait is None:

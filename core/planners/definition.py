@@ -13,6 +13,9 @@ from core.planners.references import Template
 Json = Any
 """A JSON value whose shape an input or a tool defines."""
 
+EACH = "each"
+"""The root under which a round finds its item."""
+
 InputType = Literal["string", "integer", "decimal", "boolean", "choice", "file"]
 
 
@@ -69,8 +72,19 @@ class WaitSpec:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """A step that is made several times, each round a call of its own."""
+
+    at_most: int
+    each: Template | None = None
+    """The list it is made for, item by item."""
+    until: Condition | None = None
+    """Or what is to be so after a round for it to be the last."""
+
+
+@dataclass(frozen=True)
 class Step:
-    """One call of one tool."""
+    """One call of one tool, or the same call round by round."""
 
     id: str
     title: Template
@@ -83,11 +97,19 @@ class Step:
     """`on-failure: continue`: the playbook goes on after it failed."""
     wait: WaitSpec | None = None
     """Set when its call is repeated until something is so."""
+    rounds: Rounds | None = None
+    """Set when it is made several times."""
 
     @property
     def certain(self) -> bool:
         """Whether it has succeeded whenever the steps after it run."""
-        return self.condition is None and not self.may_fail
+        return (self.condition is None or (self.rounds is not None and self.chooses)) and not self.may_fail
+
+    @property
+    def chooses(self) -> bool:
+        """Whether its condition is about each item of its list and not about the whole step."""
+        used = () if self.condition is None else (*self.condition.uses, *self.condition.tested)
+        return any(path[0] == EACH for path in used)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from core.errors import TerminalError
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Turn
 from core.planners.compile import compile_pinned, compile_playbook, compile_playbooks
 from core.planners.conditions import ConditionError
-from core.planners.definition import Playbook, Step
+from core.planners.definition import EACH, Playbook, Rounds, Step
 from core.planners.references import MissingValue, Template
+from core.planners.rounds import Tally, listed, round_id
 from core.planners.waiting import Wait, read_by
 
 __all__ = ["PlaybookPlanner", "PlaybookSource", "compile_pinned", "compile_playbook", "compile_playbooks"]
@@ -51,7 +52,7 @@ class _Walk:
         outcomes = {outcome.step: outcome for outcome in self.request.outcomes}
         first_failure: tuple[Step, str] | None = None
         for index, step in enumerate(self.playbook.steps):
-            act, reason = self._advance(step, outcomes.get(step.id))
+            act, reason = self._advance(step, outcomes)
             if act is not None:
                 self._pending(self.playbook.steps[index + 1 :])
                 return Turn(tuple(self.plan), act)
@@ -69,7 +70,7 @@ class _Walk:
         self.values["failed"] = {"step": step.id, "reason": reason}
         also: list[str] = []
         for index, cleanup in enumerate(self.playbook.on_failure):
-            act, trouble = self._advance(cleanup, outcomes.get(cleanup.id))
+            act, trouble = self._advance(cleanup, outcomes)
             if act is not None:
                 self._pending(self.playbook.on_failure[index + 1 :])
                 return Turn(tuple(self.plan), act)
@@ -80,29 +81,77 @@ class _Walk:
             sentence += f" (and afterwards: {'; '.join(also)})"
         return Turn(tuple(self.plan), GiveUp(sentence))
 
-    def _advance(self, step: Step, outcome: CallOutcome | None) -> tuple[Act | None, str | None]:
+    def _advance(self, step: Step, outcomes: Mapping[str, CallOutcome]) -> tuple[Act | None, str | None]:
         """Account for one step: the call to make now, or why it failed, or neither when it is behind us."""
+        if step.rounds is not None:
+            return self._round(step, step.rounds, outcomes)
+        outcome = outcomes.get(step.id)
         if outcome is not None:
             if outcome.status == "succeeded":
                 self._settle(step, "succeeded", outcome.out)
                 self.plan.append(self._line(step, "done"))
                 return None, None
             return None, self._failed(step, outcome.error or "the tool gave no reason", outcome.out)
-        try:
-            if step.condition is not None and not step.condition.holds(self.values):
-                self._settle(step, "skipped")
-                self.plan.append(self._line(step, "skipped", "condition not met"))
-                return None, None
-            args = step.args.expand(self.values)
-            canonical(args)
-        except ConditionError as error:
-            return None, self._failed(step, f"its condition cannot be decided: {error}")
-        except MissingValue as error:
-            return None, self._failed(step, str(error))
-        except NotCanonical as error:
-            return None, self._failed(step, f"its arguments cannot be used: {error}")
+        args = self._prepared(step)
+        if isinstance(args, str):
+            return None, self._failed(step, args)
+        if args is None:
+            return self._skipped(step)
         self.plan.append(self._line(step, "running"))
         return Act(step.id, step.tool, args, self._title(step), step.timeout_s, self._wait(step)), None
+
+    def _prepared(self, step: Step) -> dict[str, Any] | str | None:
+        """The arguments of a call; or why it cannot be prepared; or `None`: its condition does not hold."""
+        try:
+            if step.condition is not None and not step.condition.holds(self.values):
+                return None
+            args: dict[str, Any] = step.args.expand(self.values)
+            canonical(args)
+        except ConditionError as error:
+            return f"its condition cannot be decided: {error}"
+        except MissingValue as error:
+            return str(error)
+        except NotCanonical as error:
+            return f"its arguments cannot be used: {error}"
+        return args
+
+    def _skipped(self, step: Step) -> tuple[None, None]:
+        self._settle(step, "skipped")
+        self.plan.append(self._line(step, "skipped", "condition not met"))
+        return None, None
+
+    def _round(self, step: Step, rounds: Rounds, outcomes: Mapping[str, CallOutcome]) -> tuple[Act | None, str | None]:
+        """Account for a step that is made several times: its next round, or how all of them ended together."""
+        items: list[Any] | None = None
+        if rounds.each is not None:
+            try:
+                if step.condition is not None and not step.chooses and not step.condition.holds(self.values):
+                    return self._skipped(step)
+                items = listed(rounds.each.expand(self.values), rounds.at_most)
+            except ConditionError as error:
+                return None, self._failed(step, f"its condition cannot be decided: {error}")
+            except MissingValue as error:
+                return None, self._failed(step, str(error))
+        tally = Tally(rounds, items, step.may_fail)
+        while (number := tally.next()) is not None:
+            if items is not None:
+                self.values[EACH] = items[number - 1]
+            outcome, args = outcomes.get(round_id(step.id, number)), None
+            if outcome is None and isinstance(args := self._prepared(step), dict):
+                title = f"{self._title(step)} ({tally.place})"
+                act = Act(round_id(step.id, number), step.tool, args, title, step.timeout_s, self._wait(step))
+                self.plan.append(PlanStep(step.id, title, "running"))
+                self.values.pop(EACH, None)
+                return act, None
+            if outcome is None and args is None and number == 1 and items is None:
+                return self._skipped(step)
+            tally.take(outcome, args if isinstance(args, str) else None, self.values)
+        self.values.pop(EACH, None)
+        if tally.reason is not None:
+            return None, self._failed(step, tally.reason, tally.out)
+        self._settle(step, "succeeded", tally.out)
+        self.plan.append(self._line(step, "done", tally.note))
+        return None, None
 
     def _wait(self, step: Step) -> Wait | None:
         if step.wait is None:

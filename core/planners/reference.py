@@ -44,7 +44,17 @@ def _paths() -> str:
         ("steps.<id>.out.<field>", "What the step's tool answered; further `.field` and `[0]` lead into it."),
         ("steps.<id>.status", f"One of {statuses}."),
         ("steps.<id>.error", "Why the step failed; empty if it did not."),
-        ("look.out.<field>", "In `wait-until`: what the look has brought; likewise `look.status` and `look.error`."),
+        (
+            "steps.<id>.out.each[0]",
+            "Of a step made several times: what its first round answered; `{}` if it was skipped.",
+        ),
+        ("steps.<id>.out.count", "How often it was made."),
+        ("each", "In a step with `for-each`: the item; `each.field` leads into it."),
+        (
+            "look.out.<field>",
+            "In `wait-until` and `repeat-until`: what the look or round has brought; likewise `look.status` and "
+            "`look.error`.",
+        ),
         ("failed.step", "In `on-failure` steps: the id of the step that failed."),
         ("failed.reason", "In `on-failure` steps: why it failed."),
     )

@@ -33,7 +33,7 @@ class Scope:
     failed: bool = False
     """Whether `failed` is known: in `on-failure` steps."""
     also: frozenset[str] = frozenset()
-    """What else a path may begin with here: `look` where a step waits."""
+    """What else a path may begin with here: `look` where a step waits, `each` in a step made for each item."""
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -113,6 +113,8 @@ def _existence(path: Path, scope: Scope) -> Complaint | None:
         case "look" if "look" in scope.also:
             if len(path) < 2 or path[1] not in _STEP_FIELDS:
                 return f"There is no `{Reference(path)}`.", "Write `look.out.field`, `look.status` or `look.error`."
+            return None
+        case "each" if "each" in scope.also:
             return None
         case root:
             return f"There is no `{root}` here.", did_you_mean(str(root), scope.roots, noun="A path begins with")

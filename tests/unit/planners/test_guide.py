@@ -84,6 +84,29 @@ def test_the_waiting_playbook_waits_for_its_build_and_says_how_it_ended(fence: F
     assert Finish("The build is over: broken") == PlaybookPlanner().decide(ended).move
 
 
+@pytest.mark.runs_fence("docs/guides/playbooks.md > Several times > 1")
+def test_the_playbook_with_rounds_makes_each_of_them_by_itself(fence: Fence) -> None:
+    source = source_of(fence)
+    found = [
+        {"name": name, "host": f"{name}.example.org", "open": is_open}
+        for name, is_open in (("eu", True), ("us", False), ("ap", True))
+    ]
+    outcomes = [done("regions", found=found), done("announce[1]"), failed("announce[3]", "no answer")]
+    outcomes += [done("drain[1]", left=4), done("drain[2]", left=0)]
+    asked = [
+        PlaybookPlanner().decide(PlanRequest(source.name, source.text, "", {}, tuple(outcomes[:length]))).move
+        for length in range(len(outcomes) + 1)
+    ]
+
+    assert ["regions", "announce[1]", "announce[3]", "drain[1]", "drain[2]"] == [
+        move.step for move in asked if isinstance(move, Act)
+    ]
+    assert isinstance(asked[2], Act)
+    url = "https://ap.example.org/announcements"
+    assert {"method": "POST", "url": url, "json": {"region": "ap"}} == asked[2].args
+    assert Finish("Not everywhere: 3 of 3: no answer.\nThe queue was drained in 2 rounds.") == asked[-1]
+
+
 def test_the_mistakes_in_the_guide_read_like_real_ones() -> None:
     text = (
         "name: a\ninputs: {limit: {type: integer}}\n"
