@@ -44,7 +44,10 @@ class Models:
         """One answer of one model, as `LanguageModel` says."""
         if spec.provider == "script":
             given = script.answer(spec, n, position)
-            on_text(given.text)
+            pieces, pause_s = script.pieces(spec, position, given.text)
+            for piece in pieces:
+                on_text(piece)
+                await asyncio.sleep(pause_s)
             return given
         model = await self._model(spec, key)
         try:
