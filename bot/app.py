@@ -20,6 +20,7 @@ from bot.delivery.asked import ApprovalPainter
 from bot.delivery.cards import Painter
 from bot.delivery.duty import Duty
 from bot.delivery.outbox import Sender
+from bot.delivery.scribe import TICK_S, Scribe
 from bot.delivery.sessions import Herald
 from bot.health import Pulses, health_of
 from bot.http import Ingress
@@ -32,6 +33,7 @@ from bot.socket import Line, SocketMode, keep_connected
 from bot.wiring import Bot
 from core.announcements import listen
 from core.clock import boot_id
+from core.deltas import listen_to_deltas
 from core.ops.health import Health
 from core.ops.server import serving
 from core.periodic import Pulse, every
@@ -80,8 +82,14 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
     office = bot.office
     deliveries, is_reached = _deliveries(bot, stop)
     duty = Duty(office.desk, owner=bot.id, life=bot.life)
-    sender, painter, approvals, herald = Sender(duty), Painter(duty), ApprovalPainter(duty), Herald(duty)
     wake = office.wake_delivery.set
+    scribe = Scribe(duty, wake)
+    sender, painter, approvals, herald = Sender(duty, scribe), Painter(duty), ApprovalPainter(duty), Herald(duty)
+
+    def moved_on() -> None:
+        scribe.look()
+        wake()
+
     pulses = Pulses()
     health = health_of(bot, duty, pulses, is_reached=is_reached, is_stopping=stop.is_set)
     bot.life.begin()
@@ -93,11 +101,13 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
         group.create_task(every(stop, lambda: RELOAD_S, lambda: reload_config(office.desk)))
         group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty), pulses.catch_up))
         group.create_task(every(stop, next_pass_s, bot.sweeper.tick, pulses.sweeper))
+        group.create_task(every(stop, lambda: TICK_S, scribe.tick))
         if bot.redis_url is not None:
-            group.create_task(listen(bot.redis_url, "delivery", lambda _run: wake(), on_gap=wake, stop=stop))
+            group.create_task(listen(bot.redis_url, "delivery", lambda _run: moved_on(), on_gap=moved_on, stop=stop))
+            group.create_task(listen_to_deltas(bot.redis_url, scribe.hear, stop=stop))
         await stop.wait()
         wake()
-    await asyncio.gather(office.close(), painter.close(), sender.close(), herald.close())
+    await asyncio.gather(office.close(), painter.close(), sender.close(), herald.close(), scribe.close())
     await duty.give_up()
     bot.life.end()
 

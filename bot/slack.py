@@ -28,6 +28,7 @@ from bot.slack_errors import (
     SlackUploadLost,
 )
 from bot.slack_files import Hosts, answer_response_url, fetch_bytes, send_bytes
+from bot.slack_streams import Streams
 from bot.surface import METADATA_EVENT
 from core.record.sessions import Session
 
@@ -132,6 +133,11 @@ class SlackClient:
     @property
     def limits(self) -> Limits:
         return self._call.limits
+
+    @property
+    def streams(self) -> Streams:
+        """Messages that grow while they are read."""
+        return Streams(self._call, self._redact)
 
     async def me(self) -> Me:
         """Say who the token belongs to; asked once."""

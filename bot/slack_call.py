@@ -59,6 +59,9 @@ METHODS: Mapping[str, Method] = {
     "bots.info": Method(("users:read",)),
     "chat.postMessage": Method(("chat:write",), writes=True),
     "chat.update": Method(("chat:write",), writes=True),
+    "chat.startStream": Method(("chat:write",), writes=True),
+    "chat.appendStream": Method(("chat:write",), writes=True),
+    "chat.stopStream": Method(("chat:write",), writes=True),
     "chat.getPermalink": Method(()),
     "chat.postEphemeral": Method(("chat:write",), writes=True),
     "conversations.open": Method(("im:write",), writes=True),
@@ -76,7 +79,7 @@ METHODS: Mapping[str, Method] = {
     "usergroups.users.list": Method(("usergroups:read",)),
     "agents.sessions.setStatus": Method(("chat:write",), writes=True),
 }
-"""Every method `bot.slack` calls; calling another one is a programming error."""
+"""Every method `bot.slack` and `bot.slack_streams` call; calling another one is a programming error."""
 
 
 @dataclass

@@ -42,13 +42,41 @@ async def listen(
     Raises:
         ConfigError: `redis_url` is not a Redis URL.
     """
+
+    def take(data: bytes) -> None:
+        run_id = data.decode(errors="replace")
+        if RUN_ID.fullmatch(run_id):
+            on_message(run_id)
+
+    await hear(redis_url, channel_of(topic), f"The {topic} announcements", take, on_gap=on_gap, stop=stop)
+
+
+async def hear(
+    redis_url: str,
+    channel: str,
+    who: str,
+    on_data: Callable[[bytes], None],
+    *,
+    on_gap: Callable[[], object],
+    stop: asyncio.Event,
+) -> None:
+    """Hear a pub/sub channel until `stop`, over any number of outages.
+
+    Args:
+        who: Begins the sentences in the log.
+        on_data: Called with what was published. Must not block; an error it raises ends the listening.
+        on_gap: Called after each subscription.
+
+    Raises:
+        ConfigError: `redis_url` is not a Redis URL.
+    """
     redis = connect(redis_url)
-    outage = Outage(f"The {topic} announcements")
+    outage = Outage(who)
     try:
         while not stop.is_set():
             try:
                 async with redis.pubsub() as subscription:
-                    await until(stop, _hear(subscription, topic, on_message, on_gap, outage))
+                    await until(stop, _hear(subscription, channel, on_data, on_gap, outage))
             except AWAY as error:
                 await until(stop, asyncio.sleep(outage.failed(error)))
     finally:
@@ -56,10 +84,14 @@ async def listen(
 
 
 async def _hear(
-    subscription: PubSub, topic: Topic, on_message: Callable[[str], None], on_gap: Callable[[], None], outage: Outage
+    subscription: PubSub,
+    channel: str,
+    on_data: Callable[[bytes], None],
+    on_gap: Callable[[], object],
+    outage: Outage,
 ) -> None:
     async with asyncio.timeout(_PING_S):
-        await subscription.subscribe(channel_of(topic))
+        await subscription.subscribe(channel)
     pinged = False
     while True:
         message = await subscription.get_message(timeout=_PING_S)
@@ -74,6 +106,4 @@ async def _hear(
             outage.over()
             on_gap()
         elif message["type"] == "message":
-            run_id = message["data"].decode(errors="replace")
-            if RUN_ID.fullmatch(run_id):
-                on_message(run_id)
+            on_data(message["data"])

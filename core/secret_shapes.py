@@ -70,6 +70,12 @@ class _Way:
         longest = sum(max(writing.max_bytes for writing in writings) for writings in self.characters)
         return longest + self.gap.max_bytes * (len(self.characters) + 1) + 7
 
+    @property
+    def head_bytes(self) -> int:
+        beginning = self.characters[:_HEAD_CHARACTERS]
+        longest = sum(max(writing.max_bytes for writing in writings) for writings in beginning)
+        return longest + self.gap.max_bytes * len(beginning)
+
     def heads(self) -> list[str]:
         """Patterns for the beginning, one for each writing of the first character: each starts with a literal."""
         gap = f"{self.gap.pattern}?" if self.gap.pattern else ""
@@ -108,6 +114,8 @@ class KnownSecret:
         )
         self.max_bytes = max(way.max_bytes for way in self._ways)
         """No writing is longer."""
+        self.head_bytes = max(way.head_bytes for way in self._ways)
+        """No head is longer."""
 
     def heads(self) -> list[str]:
         """Patterns of which one matches wherever a writing of the value begins."""

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from core.errors import TerminalError
 from core.secret_shapes import KnownSecret, heads
-from core.token_shapes import TOKEN_SHAPES
+from core.token_shapes import TOKEN_SHAPES, unfinished_from
 
 MIN_SECRET_CHARACTERS = 8
 """Shorter values cannot be redacted: they would be found in ordinary words."""
@@ -182,6 +182,34 @@ class Redactor:
     def text_stream(self) -> "TextStream":
         """Return a redactor of one stream of text."""
         return TextStream(self.stream())
+
+    def redact_beginning(self, text: str) -> str:
+        """Return as much of a text that is still being written as no more of it can change, redacted.
+
+        What may be the beginning of a secret is held back, and little else: what programs write can wait for the
+        longest secret there is, a person who reads along cannot. What is returned for a longer text begins with what
+        was returned for its beginning.
+        """
+        data = _guarded(str.encode, text, "utf-8", "surrogatepass")
+        begun = data[: _guarded(self._settled, data)]
+        return self.redact_bytes(begun).decode("utf-8", "surrogatepass") if begun else ""
+
+    def _settled(self, data: bytes) -> int:
+        """Where nothing of a match is left open."""
+        cut = unfinished_from(data) if self._tokens else len(data)
+        if self._heads is not None:
+            longest = max(secret.max_bytes for secret in self._known)
+            cut = min(cut, len(data) - max(secret.head_bytes for secret in self._known))
+            if cut > 0 and (hit := self._heads.search(data, max(0, len(data) - longest))):
+                cut = min(cut, hit.start())
+        if cut <= 0:
+            return 0
+        spans = [span for search, _ in self._passes() for span in search(data, 0)]
+        while crossing := [span.start for span in spans if span.start < cut < span.end]:
+            cut = min(crossing)
+        while cut > 0 and cut < len(data) and data[cut] & 0xC0 == 0x80:
+            cut -= 1
+        return cut
 
     def _redact_json(self, value: Any, depth: int) -> Any:
         if depth > _MAX_JSON_DEPTH:

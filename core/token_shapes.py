@@ -24,6 +24,7 @@ class TokenShape:
 
 _LONGEST = 8192
 """Of tokens without a fixed length; the patterns repeat the number. What follows is not redacted."""
+_LONGEST_KEY = 24_576
 _ALONE = rb"(?<![A-Za-z0-9])"
 _APART = rb"(?<![A-Za-z0-9_-])"
 _KEY_LABEL = rb"[A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
@@ -74,6 +75,32 @@ TOKEN_SHAPES: tuple[TokenShape, ...] = (
         rb"(?:[^-]{0,256}-(?!----)){0,8}[^-]{0,16384}+-----END " + _KEY_LABEL + rb"|"
         rb"(?:" + _BREAK + rb"{0,4}[A-Za-z0-9+/=]{16,128}+){0,128})",
         b"PRIVATE KEY",
-        max_bytes=24_576,
+        max_bytes=_LONGEST_KEY,
     ),
 )
+
+_STRETCHES = 4
+"""A match holds at most three gaps of white space, so one that is not over lies within the last four stretches."""
+_GAP = re.compile(rb"\s+")
+_FOREIGN = re.compile(rb"[\x80-\xff][\x00-\x7f]*\Z")
+"""From the last byte on that is no ASCII: no match holds one, but for addresses and private keys."""
+_ADDRESS = re.compile(rb"://[^\s/@\"'<>]{0,385}\Z")
+_KEY = b"-----BEGIN"
+_KEY_END = re.compile(rb"-----END [^-]{0,64}-----")
+
+
+def unfinished_from(data: bytes) -> int:
+    """Return where in a text that is still being written a credential may be under way.
+
+    What stands before is either no credential or one that is there as a whole: `TOKEN_SHAPES` find it.
+    """
+    gaps = [found.end() for found in _GAP.finditer(data)]
+    cut = gaps[-_STRETCHES] if len(gaps) >= _STRETCHES else 0
+    if (foreign := _FOREIGN.search(data)) is not None:
+        cut = max(cut, foreign.start() + 1)
+    if (address := _ADDRESS.search(data)) is not None:
+        cut = min(cut, address.start())
+    key = data.rfind(_KEY)
+    if key >= 0 and _KEY_END.search(data, key) is None and len(data) - key < _LONGEST_KEY:
+        cut = min(cut, key)
+    return cut

@@ -35,6 +35,8 @@ class Say:
     """Whether the connection breaks in the middle."""
     hang_s: float = 0.0
     """How long it says nothing before the first byte."""
+    holds: asyncio.Event | None = None
+    """Waited for in the middle of the answer."""
     raw: str | None = None
     """Sent in place of everything."""
 
@@ -87,6 +89,8 @@ async def _served(path: str, chunks: Any, answers: list[Say]) -> AsyncIterator[V
             return response
         events = list(chunks(say, body))
         for number, event in enumerate(events):
+            if say.holds is not None and number == len(events) // 2:
+                await say.holds.wait()
             if say.cut and number == len(events) // 2:
                 assert request.transport is not None
                 request.transport.abort()

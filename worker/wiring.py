@@ -23,6 +23,7 @@ from core.config.models import ToolWord
 from core.config.redaction import redactor_for, secret_refs
 from core.config.settings import Settings
 from core.crashpoints import crashpoint
+from core.deltas import MuteSpeaker, RedisSpeaker
 from core.errors import ConfigError
 from core.execution.base import Environment, Limits, SandboxLevel, SandboxUnavailable
 from core.execution.bounded import BoundedEnvironment
@@ -104,6 +105,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
     database = Database(settings.database_url)
     doorbell: Doorbell = ArqDoorbell(settings.redis_url) if settings.redis_url else SilentDoorbell()
     models = Models()
+    speaker = RedisSpeaker(settings.redis_url, redactor.redact_beginning) if settings.redis_url else None
     try:
         await schema.check(database)
         objects = FileStore(settings.artifacts_dir, crashpoint=crashpoint)
@@ -154,6 +156,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
                 redactor=redactor,
                 retries=bench.retries,
                 ids=ids,
+                speaker=speaker or MuteSpeaker(),
             ),
         )
         keeper, at = ReaperKeeper(home), settings.metrics_at
@@ -161,6 +164,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
         yield Worker(station, lease, doorbell, live, keeper, life, home, settings.redis_url, at)
     finally:
         await models.close()
+        if speaker is not None:
+            await speaker.close()
         await doorbell.close()
         await database.close()
 

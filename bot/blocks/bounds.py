@@ -44,6 +44,9 @@ FALLBACK_TEXT = 4000
 """`text` of a message, as Slack recommends. https://docs.slack.dev/reference/methods/chat.postMessage"""
 MESSAGE_CHARS = 12_000
 """All texts of one message together; undocumented, Slack answers `msg_blocks_too_long` a little above 13,000."""
+MARKDOWN_TEXT = 12_000
+"""Of all `markdown` blocks of a message, and of one piece of a stream.
+https://docs.slack.dev/reference/block-kit/blocks/markdown-block/"""
 VIEW_CHARS = 40_000
 FILE_INPUT_BYTES = 10_000_000
 """Largest file Slack's `file_input` takes. https://docs.slack.dev/reference/block-kit/block-elements/file-input-element/"""
@@ -109,6 +112,8 @@ def _block(block: Mapping[str, Any], surface: Surface) -> Iterator[str]:
             ids = [element.get("action_id") for element in elements]
             if len(ids) != len(set(ids)):
                 yield "two buttons have the same action_id"
+        case "markdown" if surface == "message":
+            yield from _between("a text", length(block.get("text", "")), 1, MARKDOWN_TEXT)
         case "rich_text":
             yield from _rich(block.get("elements", ()))
         case "input" if surface == "modal":

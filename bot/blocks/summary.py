@@ -11,7 +11,9 @@ from core.record.states import CallStatus
 from core.runs.undoing import INSIDE
 from core.runs.views import ActionView, RunView
 
-_OUTCOME = 2500
+OUTCOME_CHARACTERS = 2500
+"""Of an outcome that is quoted; a model's answer that is longer stands above, in messages of its own."""
+
 _EFFECT_LINES = 12
 _APPROVERS = 3
 
@@ -24,8 +26,12 @@ _EFFECT_WORDS = {
 """What became of an effect; the calls that never started had none."""
 
 
-def ending(view: RunView) -> Message:
-    """Say how a run ended, to the person who asked for it."""
+def ending(view: RunView, still: str | None = None) -> Message:
+    """Say how a run ended, to the person who asked for it.
+
+    Args:
+        still: What is left to quote of the outcome when an answer stands above; `None` = all of it.
+    """
     symbol, words = badge(view.state, view.stop)
     made, named = facts.outputs(view), title(view.agent, view.undoing.rolls_back)
     first = line(
@@ -39,10 +45,10 @@ def ending(view: RunView) -> Message:
     )
     return message(
         f"{named} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
-        f"{count(len(made), 'file')}. {view.outcome or ''}",
+        f"{count(len(made), 'file')}. {(view.outcome if still is None else still) or ''}",
         rich(first),
         rollback.of_another(view),
-        facts.outcome(view, _OUTCOME),
+        facts.outcome(view, OUTCOME_CHARACTERS) if still is None else _above(still),
         facts.stop(view),
         facts.files(made, "Files"),
         _effects(view),
@@ -54,6 +60,10 @@ def ending(view: RunView) -> Message:
 def effects(view: RunView) -> list[ActionView]:
     """The calls that changed, or may have changed, something outside the run."""
     return [action for action in view.actions if action.tier not in INSIDE and action.status in _EFFECT_WORDS]
+
+
+def _above(still: str) -> Block:
+    return context(say(f"Its answer stands above. {still}".strip()))
 
 
 def _effects(view: RunView) -> Block | None:

@@ -26,7 +26,7 @@ class Priority(IntEnum):
     ENDING = 1
     """Questions, endings, first posts, files."""
     TICK = 2
-    """A card whose plan moved on."""
+    """A card whose plan moved on; a text that grows."""
     HEARTBEAT = 3
     """A card that only says the run is still there; what a thread's session says."""
 
@@ -37,6 +37,9 @@ TIER_2, TIER_3, TIER_4 = 20, 50, 100
 PER_MINUTE: Mapping[str, int] = {
     "chat.postMessage": 240,
     "chat.update": TIER_3,
+    "chat.startStream": TIER_2,
+    "chat.appendStream": TIER_4,
+    "chat.stopStream": TIER_2,
     "chat.getPermalink": TIER_4,
     "chat.postEphemeral": TIER_4,
     "conversations.open": TIER_3,

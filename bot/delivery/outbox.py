@@ -12,6 +12,7 @@ from functools import partial
 from bot.delivery.duty import Duty
 from bot.delivery.places import NotYet
 from bot.delivery.saying import Sayings, elsewhere, excuse, next_of
+from bot.delivery.scribe import Scribe
 from bot.slack_errors import (
     SlackAmbiguous,
     SlackGone,
@@ -49,10 +50,10 @@ _CLOSE_WITHIN_S = 3.0
 class Sender:
     """Sends what the outbox holds."""
 
-    def __init__(self, duty: Duty) -> None:
+    def __init__(self, duty: Duty, scribe: Scribe) -> None:
         self._duty = duty
         self._desk = duty.desk
-        self._sayings = Sayings(duty.desk)
+        self._sayings = Sayings(duty.desk, scribe)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._closing = False
 

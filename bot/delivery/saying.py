@@ -15,8 +15,10 @@ from bot.blocks.run_card import run_card
 from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from bot.delivery import asked
+from bot.delivery.last_words import LastWords
 from bot.delivery.limits import Priority
 from bot.delivery.places import NotYet, Place, Posted
+from bot.delivery.scribe import Scribe
 from bot.desk import Desk
 from bot.slack_errors import SlackMessageGone
 from core.crashpoints import crashpoint
@@ -82,8 +84,9 @@ def excuse(row: Delivery, error: BanksmanError, now_ms: int) -> Insert | None:
 class Sayings:
     """Says rows, once each."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, scribe: Scribe) -> None:
         self._desk = desk
+        self._last_words = LastWords(desk, scribe)
         self._asked = asked.Asked(desk, self._post)
 
     async def say(self, row: Delivery) -> str | None:
@@ -99,7 +102,7 @@ class Sayings:
             case "slack.file":
                 return await self._file(row)
             case "slack.ending":
-                return await self._about_run(row, ending)
+                return await self._ending(row)
             case "slack.blocked":
                 return await self._about_run(row, needs_you)
             case "slack.budget":
@@ -133,11 +136,13 @@ class Sayings:
         )
         return posted.ts
 
-    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
+    async def _ending(self, row: Delivery) -> str:
         view = await self._view(row)
-        if row.kind == "slack.ending" and self._is_being_proved(view):
+        if self._is_being_proved(view):
             raise NotYet("the stop is being proved")
-        return (await self._post(row, await self._place(row, view), render(view))).ts
+        place = await self._place(row, view)
+        still = await self._last_words.said(row, view, place)
+        return (await self._post(row, place, ending(view, still))).ts
 
     def _is_being_proved(self, view: RunView) -> bool:
         """Whether a stop may be confirmed any moment: the ending stays for good, so it waits for what is true."""
@@ -151,6 +156,10 @@ class Sayings:
         message = ask_for_inputs(text, request) if request else sentence(text)
         view = await self._view(row) if row.run_id is not None else None
         return (await self._post(row, await self._place(row, view), message)).ts
+
+    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
+        view = await self._view(row)
+        return (await self._post(row, await self._place(row, view), render(view))).ts
 
     async def _about_reply(self, row: Delivery) -> str:
         view = await self._view(row)

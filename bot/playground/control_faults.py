@@ -66,6 +66,9 @@ class FaultControl:
             tokens = {"oauth": [], "bot": [services.team.bot_user_id]}
             services.outbound.event(events.plain(services.team, "tokens_revoked", tokens=tokens))
             services.outbound.is_revoked = True
+        elif kind == "expire_streams":
+            for stream in list(services.team.streams.values()):
+                services.team.end_stream(stream)
         elif kind == "restore_token":
             services.outbound.is_revoked = False
         else:

@@ -12,12 +12,12 @@ from bot.playground.ids import new_id
 
 Json = dict[str, Any]
 
-API_KINDS = frozenset({"429", "500", "hang", "lose_reply"})
+API_KINDS = frozenset({"429", "500", "hang", "lose_reply", "refuse"})
 DELIVERY_KINDS = frozenset({"duplicate", "delay", "lose_ack"})
 INSTANT_KINDS = frozenset(
     {
         "drop_socket", "disconnect", "revoke_token", "restore_token", "archive_channel", "unarchive_channel",
-        "remove_bot", "invite_bot", "clear",
+        "remove_bot", "invite_bot", "clear", "expire_streams",
     }
 )  # fmt: skip
 OTHER_KINDS = frozenset({"reverse_mention", "lose_upload"})
@@ -51,6 +51,8 @@ class Fault:
     seconds: float = 0.0
     retry_after: int = 1
     copies: int = 1
+    error: str = "unknown_method"
+    """What a refused call is told."""
 
 
 def kind_of(raw: object) -> str:
@@ -84,7 +86,7 @@ class Faults:
             raise FaultError(f"a {kind} needs `seconds`")
         fields: dict[str, tuple[type, ...]] = {
             "count": (int, type(None)), "method": (str,), "channel": (str,), "delivery": (str,), "event": (str,),
-            "seconds": (int, float), "retry_after": (int,), "copies": (int,),
+            "seconds": (int, float), "retry_after": (int,), "copies": (int,), "error": (str,),
         }  # fmt: skip
         for key, value in body.items():
             if key in ("kind", "id"):

@@ -75,6 +75,8 @@ class Message(Record):
     metadata: Json | None = None
     from_app: bool = False
     client_msg_id: str | None = None
+    streamed: bool = False
+    """It was written by streaming: its text is Markdown and stands above its blocks."""
 
 
 @dataclass
@@ -138,7 +140,7 @@ class Usergroup(Record):
 
 @dataclass
 class Stream(Record):
-    """A message that the app is still writing."""
+    """A message that the app is still writing, until it stops or Slack's patience is over."""
 
     channel: str
     ts: str

@@ -51,6 +51,7 @@ class Playground:
         retry_delays_s: Sequence[float] = (0.0, 60.0, 300.0),
         ack_deadline_s: float = 3.0,
         trigger_ttl_s: float = 3.0,
+        stream_ttl_s: float = 300.0,
         response_url_ttl_s: float = 1800.0,
         file_share_delay_s: float = 0.05,
         seed: Json = DEMO_TEAM,
@@ -78,6 +79,7 @@ class Playground:
             retry_delays_s=tuple(retry_delays_s),
             ack_deadline_s=ack_deadline_s,
             trigger_ttl_s=trigger_ttl_s,
+            stream_ttl_s=stream_ttl_s,
             response_url_ttl_s=response_url_ttl_s,
             file_share_delay_s=file_share_delay_s,
         )

@@ -23,6 +23,8 @@ class Settings:
     """How long after a failed delivery of an event each further try comes."""
     ack_deadline_s: float = 3.0
     trigger_ttl_s: float = 3.0
+    stream_ttl_s: float = 300.0
+    """How long a stream stays open; Slack does not say, people measured some five minutes."""
     response_url_ttl_s: float = 1800.0
     response_url_uses: int = 5
     file_share_delay_s: float = 0.05

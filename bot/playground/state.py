@@ -212,6 +212,12 @@ class Team:
         self.storage.put("session", f"{session.channel} {session.thread_ts}", session.as_json())
         self.feed.publish("session", **session.as_json())
 
+    def end_stream(self, stream: records.Stream) -> None:
+        """Nothing more is written into a message."""
+        if self.streams.get((stream.channel, stream.ts)) is stream:
+            del self.streams[stream.channel, stream.ts]
+            self.feed.publish("stream", open=False, **stream.as_json())
+
     def describe(self) -> Json:
         """Everything the page shows, as `GET /playground/state` answers."""
         return {

@@ -333,6 +333,7 @@ def page_message(team: Team, one: Message) -> Json:
         "ephemeral_to": one.ephemeral_to,
         "subtype": one.subtype,
         "edited": one.edited,
+        "streamed": one.streamed,
     }
 
 

@@ -43,9 +43,12 @@ class Models:
     ) -> Answer:
         """One answer of one model, as `LanguageModel` says."""
         if spec.provider == "script":
-            given = await asyncio.to_thread(script.answer, spec, prompt, n, position)
-            on_text(given.text)
-            return given
+            said = await asyncio.to_thread(script.answer, spec, prompt, n, position)
+            pieces, pause_s = said.pieces()
+            for piece in pieces:
+                on_text(piece)
+                await asyncio.sleep(pause_s)
+            return said.answer
         model = await self._model(spec, key)
         try:
             async with asyncio.timeout(spec.timeout_s):

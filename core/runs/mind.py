@@ -16,6 +16,7 @@ from core.artifacts import ObjectStore
 from core.budgets import Price, settled
 from core.config.language import KEYS
 from core.crashpoints import crashpoint
+from core.deltas import Speaker
 from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import Ids
 from core.planners.agent import WAIT_SPEC, Talk, prompt_of, summary_prompt, turns_left, wrap_up_text
@@ -67,6 +68,8 @@ class Mind:
     redactor: Redactor
     retries: Retries
     ids: Ids
+    speaker: Speaker
+    """Tells what a model writes while it does."""
 
     def key_of(self, spec: ModelSpec) -> str | None:
         """The vendor's key, if it takes one.
@@ -242,10 +245,7 @@ class Thinker:
         price, reserved = price_of(spec), turn.reserved_micro_usd
         assert price is not None
         try:
-            key = self.mind.key_of(spec)
-            answer = await self.mind.model.answer(
-                spec, prompt, n=turn.n, position=position, key=key, on_text=lambda text: None
-            )
+            answer = await self._told(prompt, spec, turn, position)
         except ModelFailed as error:
             return self._failed(turn, error, reserved)
         except TerminalError as error:
@@ -275,6 +275,17 @@ class Thinker:
         stored = Stored(self.mind.ids.artifact(), name, kept.sha256, kept.size, "application/json")
         return _Thought(turn, answer, stored, cost)
 
+    async def _told(self, prompt: Prompt, spec: ModelSpec, turn: TurnRow, position: int) -> Answer:
+        """Ask, and let people read along; a summary is nothing for them."""
+        key = self.mind.key_of(spec)
+        speech = self.mind.speaker.begin(turn.tenant, turn.run_id, turn.n) if turn.covers is None else None
+        on_text = _nobody if speech is None else speech.add
+        try:
+            return await self.mind.model.answer(spec, prompt, n=turn.n, position=position, key=key, on_text=on_text)
+        finally:
+            if speech is not None:
+                speech.end()
+
     def _failed(self, turn: TurnRow, error: ModelFailed, reserved: int) -> _Thought:
         log.warning("a model failed: %s", error, extra={"action": "model_failed", "run": turn.run_id, "turn": turn.n})
         cost = reserved if error.billed else 0
@@ -296,6 +307,10 @@ class Thinker:
         return turns.answered(
             snapshot, thought.turn, thought.answer, thought.stored, thought.cost, self.mind.caps(), stamp
         )
+
+
+def _nobody(text: str) -> None:
+    return None
 
 
 def _cost(answer: Answer, price: Price, reserved: int) -> int:

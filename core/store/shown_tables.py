@@ -3,9 +3,9 @@
 Everything here can be drawn again from the runs; a row saves saying the same thing twice. See `tables`.
 """
 
-from sqlalchemy import PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Integer, PrimaryKeyConstraint, String, Table
 
-from core.store.columns import keys, metadata, number, reference, time_ms
+from core.store.columns import index_where, keys, metadata, number, numbers, reference, time_ms
 
 cards = Table(
     "cards",
@@ -35,4 +35,21 @@ sessions = Table(
     time_ms("shown_at", needed=True),
     PrimaryKeyConstraint("tenant", "channel", "thread_ts"),
     comment="what Slack's session of a thread last said while it is open; null = Slack did not take it",
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    *keys("tenant", "run_id"),
+    Column("turn", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    *keys("channel", "thread_ts"),
+    Column("ts", String(200), comment="of the message; null = it may not be there yet"),
+    *numbers("begins", "native"),
+    time_ms("opened_at", needed=True),
+    time_ms("closed_at"),
+    number("gone"),
+    PrimaryKeyConstraint("tenant", "run_id", "turn", "part"),
+    index_where("ix_streams_open", "closed_at IS NULL", "opened_at", "tenant"),
+    comment="messages that grow while a turn is being answered, and end with its whole text",
 )

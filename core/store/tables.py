@@ -4,7 +4,7 @@ is stored, under which keys.
 Times are milliseconds since 1970 UTC (`*_at`); money is integer micro-USD; JSON is canonical text (`*_json`).
 Everything that belongs to a team's work has the tenant in its key; `workers`, `hosts`, `leaders` and `transitions`
 belong to the installation. Migrations build exactly this; a test compares. Who writes what: runs, events, calls,
-approvals, votes, inbox, outbox, spend only by the journal; workers, hosts, leaders, cards and sessions by
+approvals, votes, inbox, outbox, spend only by the journal; workers, hosts, leaders, cards, sessions and streams by
 `session.begin()`.
 Secondary indexes end with the tenant: before PostgreSQL has statistics, it would take one that begins with it for any.
 """
@@ -45,6 +45,7 @@ from core.store.said_tables import steers as steers
 from core.store.shown_tables import approval_cards as approval_cards
 from core.store.shown_tables import cards as cards
 from core.store.shown_tables import sessions as sessions
+from core.store.shown_tables import streams as streams
 
 runs = Table(
     "runs",

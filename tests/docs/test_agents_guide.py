@@ -65,7 +65,7 @@ def test_the_script_is_followed(fence: Fence, tmp_path: Path, something: bool) -
         turn = planner.decide(request)
         assert expected is type(turn.move), turn
         if isinstance(turn.move, Think):
-            answers += (answer(spec, prompt_of(request, Talk(())), len(answers) + 1, len(answers)),)
+            answers += (answer(spec, prompt_of(request, Talk(())), len(answers) + 1, len(answers)).answer,)
         elif isinstance(turn.move, Act):
             found = {"entries": [{"path": "a.txt"}]} if something else {"entries": []}
             outcomes += (CallOutcome(turn.move.step, "succeeded", found, tool=turn.move.tool),)

@@ -26,6 +26,7 @@ CORE_ORDER = (
     ("store",),
     ("record", "planners"),
     ("actions", "config", "logs"),
+    ("deltas",),
     ("artifacts", "secrets", "principals", "ops"),
     (
         "errors",

@@ -150,6 +150,7 @@ async def update(call: Call) -> Json:
         blocks=message.blocks if blocks is None else blocks,
         attachments=message.attachments if attachments is None else attachments,
         metadata=message.metadata if metadata is None else metadata or None,
+        streamed=False,
         edited={"user": call.bot, "ts": team.timestamps.next()},
     )
     return {

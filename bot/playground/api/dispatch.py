@@ -128,6 +128,9 @@ async def strike_before(services: Services, request: web.Request, name: str) -> 
         return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
     if services.faults.strike("500", method=name, channel=channel) is not None:
         return web.Response(text=_HTML_500, content_type="text/html", status=500)
+    refused = services.faults.strike("refuse", method=name, channel=channel)
+    if refused is not None:
+        return web.json_response({"ok": False, "error": refused.error})
     return None
 
 

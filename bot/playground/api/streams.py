@@ -1,5 +1,9 @@
-"""chat.startStream, chat.appendStream, chat.stopStream: a message that grows while it is read."""
+"""chat.startStream, chat.appendStream, chat.stopStream: a message that grows while it is read.
 
+One that is not stopped ends by itself after some minutes, and takes nothing more then.
+"""
+
+import asyncio
 from typing import Any
 
 from bot.playground import wire
@@ -96,13 +100,20 @@ async def start(call: Call) -> Json:
         if not call.text("recipient_team_id"):
             raise ApiError("missing_recipient_team_id")
     team = call.services.team
-    message = Message(channel.id, team.timestamps.next(), call.bot, thread_ts=thread_ts, from_app=True)
+    ts = team.timestamps.next()
+    message = Message(channel.id, ts, call.bot, thread_ts=thread_ts, from_app=True, streamed=True)
     stream = Stream(channel.id, message.ts, call.text("task_display_mode") or "timeline")
     team.streams[channel.id, message.ts] = stream
     call.services.activity.post(message)
     team.feed.publish("stream", open=True, **stream.as_json())
+    call.services.outbound.spawn(_expire(call, stream))
     _grow(call, message)
     return {"channel": channel.id, "ts": message.ts}
+
+
+async def _expire(call: Call, stream: Stream) -> None:
+    await asyncio.sleep(call.services.settings.stream_ttl_s)
+    call.services.team.end_stream(stream)
 
 
 @family.method("chat.appendStream", scopes=("chat:write",), tier=4)
@@ -121,7 +132,6 @@ async def stop(call: Call) -> Json:
     metadata = call.metadata()
     _grow(call, message)
     team = call.services.team
-    stream = team.streams.pop((channel.id, message.ts))
     call.services.activity.change(message, blocks=[*message.blocks, *blocks], metadata=metadata or message.metadata)
-    team.feed.publish("stream", open=False, **stream.as_json())
+    team.end_stream(team.streams[channel.id, message.ts])
     return {"channel": channel.id, "ts": message.ts, "message": wire.message(team, message)}

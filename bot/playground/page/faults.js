@@ -12,12 +12,14 @@ const KINDS = {
   429: ["Answer “too many requests”", ["method", "count", "retry_after"]],
   500: ["Answer with a server error", ["method", "count"]],
   hang: ["Hang before answering", ["method", "count", "seconds"]],
+  refuse: ["Refuse a call", ["method", "count", "error"]],
   lose_reply: ["Do it, but lose the reply", ["method", "count"]],
   duplicate: ["Deliver events twice", ["count"]],
   delay: ["Deliver late", ["count", "seconds"]],
   lose_ack: ["Lose the app's acknowledgement", ["count"]],
   reverse_mention: ["Deliver mention and message in reverse", ["count"]],
   lose_upload: ["Lose an uploaded file", ["count"]],
+  expire_streams: ["End every stream now", []],
   drop_socket: ["Drop the socket now", []],
   disconnect: ["Announce a disconnect now", []],
   revoke_token: ["Revoke the app's token", []],
@@ -30,6 +32,7 @@ const KINDS = {
 const FIELDS = {
   method: { label: "Method (empty = any)", type: "text", placeholder: "chat.update" },
   count: { label: "Times", type: "number", number: true, value: "1" },
+  error: { label: "Error", type: "text", placeholder: "unknown_method" },
   retry_after: { label: "Retry after, s", type: "number", number: true, value: "1" },
   seconds: { label: "Seconds", type: "number", number: true, value: "5" },
 };

@@ -15,7 +15,6 @@ export const store = {
   files: new Map(),
   sessions: [],
   streams: [],
-  streamed: new Set(),
   /** Message key -> the newest warning about a click on it, per person. */
   warnings: new Map(),
   app: {},
@@ -46,7 +45,6 @@ export function load(answer) {
   store.commands = store.app.commands ?? [];
   store.sessions = answer.sessions ?? [];
   store.streams = answer.streams ?? [];
-  store.streams.forEach(noteStreamed);
   store.directory += 1;
   store.ready = true;
 }
@@ -85,19 +83,14 @@ export function putSession(session) {
   store.sessions = [...others, session];
 }
 
-function noteStreamed(stream) {
-  store.streamed.add(keyOf(stream.channel, stream.ts));
-}
-
 /** Whether an app is writing this message right now. */
 export const isStreaming = (one) =>
   store.streams.some((stream) => stream.channel === one.channel && stream.ts === one.ts);
 
 /** Whether a message was written by streaming: its text is Markdown then, and stands above its blocks. */
-export const wasStreamed = (one) => Boolean(one.streamed) || store.streamed.has(keyOf(one.channel, one.ts));
+export const wasStreamed = (one) => Boolean(one.streamed);
 
 export function putStream(stream) {
-  noteStreamed(stream);
   const others = store.streams.filter((one) => one.channel !== stream.channel || one.ts !== stream.ts);
   store.streams = stream.open === false ? others : [...others, stream];
 }

@@ -197,6 +197,36 @@ async def test_a_stream_grows_and_ends(client, people, refused):
     await refused("missing_recipient_user_id", client.chat_startStream(channel="C0DATA", thread_ts=root))
 
 
+async def test_a_stream_expires_and_can_then_be_updated(start, client_of, people_of, refused, eventually):
+    playground = await start(limits=False, stream_ttl_s=0.05)
+    client, people = client_of(playground), people_of(playground)
+    whom = {"recipient_user_id": "U0REQUESTER", "recipient_team_id": "T0PLAYGRND"}
+    started = await client.chat_startStream(
+        channel="C0DATA", thread_ts=await people.say("hello"), markdown_text="one", **whom
+    )
+    ts = started["ts"]
+    await eventually(lambda: not playground.services.team.streams, "the stream to expire")
+
+    for call in (client.chat_appendStream, client.chat_stopStream):
+        await refused("message_not_in_streaming_state", call(channel="C0DATA", ts=ts, markdown_text="two"))
+    before = await people.message(ts)
+    await client.chat_update(channel="C0DATA", ts=ts, markdown_text="one two")
+    after = await people.message(ts)
+    assert [("one", True), ("one two", False)] == [(one["text"], one["streamed"]) for one in (before, after)]
+
+
+async def test_every_stream_can_be_ended_at_once_and_calls_be_refused(client, people, refused):
+    root = await people.say("hello")
+    whom = {"recipient_user_id": "U0REQUESTER", "recipient_team_id": "T0PLAYGRND"}
+    await client.chat_startStream(channel="C0DATA", thread_ts=root, **whom)
+    await people.fault("expire_streams")
+    assert [] == (await people.state())["streams"]
+
+    await people.fault("refuse", method="chat.startStream", error="not_allowed_token_type")
+    await refused("not_allowed_token_type", client.chat_startStream(channel="C0DATA", thread_ts=root, **whom))
+    await client.chat_startStream(channel="C0DATA", thread_ts=root, **whom)
+
+
 async def test_a_stream_carries_plans_and_tasks(client, people):
     root = await people.say("hello")
     whom = {"recipient_user_id": "U0REQUESTER", "recipient_team_id": "T0PLAYGRND"}

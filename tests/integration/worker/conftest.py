@@ -15,6 +15,7 @@ from core.actions.policy import parse
 from core.artifacts import FileStore
 from core.budgets import micro_usd
 from core.clock import Clock, SystemClock, boot_id
+from core.deltas import MuteSpeaker, Speaker
 from core.execution.base import Environment, SandboxLevel, SandboxReport
 from core.ids import TENANT, Ids
 from core.planners.agent import AgentPlanner
@@ -122,6 +123,7 @@ class Rig:
     environ: dict[str, str] = field(default_factory=dict)
     """Where a model's key is looked for."""
     spend_caps: turns.Caps = field(default_factory=turns.Caps)
+    speaker: Speaker = field(default_factory=MuteSpeaker)
 
     def tool(
         self,
@@ -181,6 +183,7 @@ class Rig:
                 redactor=bench.redactor,
                 retries=bench.retries,
                 ids=ids,
+                speaker=self.speaker,
             ),
         )
         self.driver = Driver(self.station, lease, SilentDoorbell(), slots=slots)

@@ -32,7 +32,7 @@ class Talk:
         self.answers = 0
 
     def next(self) -> Answer:
-        given = answer(self.spec, Prompt("", tuple(self.said), ()), self.answers + 1, self.answers)
+        given = answer(self.spec, Prompt("", tuple(self.said), ()), self.answers + 1, self.answers).answer
         self.said.append(given)
         self.answers += 1
         return given
