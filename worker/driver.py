@@ -21,7 +21,7 @@ from core.queue import Doorbell
 from core.record.changes import Decided
 from core.record.rows import Snapshot
 from core.record.states import DUE_NOW, TERMINAL
-from core.runs import rollbacks, steps
+from core.runs import delegating, rollbacks, steps
 from core.runs.commands.abandon import abandon
 from core.runs.commands.confirm import CONFIRMED, HostReport, confirm
 from core.runs.engine import Slice
@@ -273,6 +273,8 @@ class Driver:
         await self._doorbell.announce("delivery", run.id)
         if after is not None and after.run.rolls_back is not None and after.run.run_state in TERMINAL:
             await self._close_rollback(run.tenant, run.id)
+        elif after is not None and after.run.parent_id is not None and after.run.run_state in TERMINAL:
+            await self._wake_above(run.tenant, run.id)
         if after is not None and after.run.due_at is not None and after.run.lease_owner is None:
             delay_s = max(0.0, (after.run.due_at - self._clock.wall_ms()) / 1000)
             await self._doorbell.ring(run.id, after.run.wake, delay_s=delay_s)
@@ -284,6 +286,14 @@ class Driver:
             await rollbacks.close_one(self._station.database, self._doorbell, tenant, run_id, now_ms=now_ms)
         except Exception:
             log.exception("the end of a rollback waits", extra={"action": "rollback_not_closed", "run": run_id})
+
+    async def _wake_above(self, tenant: str, run_id: str) -> None:
+        """Let the run that waits for this one go on; if that does not work, the sweeper does."""
+        try:
+            now_ms = self._clock.wall_ms()
+            await delegating.wake_one(self._station.database, self._doorbell, tenant, run_id, now_ms=now_ms)
+        except Exception:
+            log.exception("the end of a run waits to be heard of", extra={"action": "run_not_woken", "run": run_id})
 
     async def _abandon(self, tenant: str, run_id: str, why: str) -> None:
         """Give a run back; if even that fails, the next renewals find it idle and try again."""

@@ -10,6 +10,7 @@ from core.actions.approvals import who_may
 from core.budgets import usd_text
 from core.ids import short
 from core.planners.base import PlanStep, StepStatus
+from core.planners.waiting import DONE
 from core.record.states import MACHINES, BlockedReason, CallStatus, RunState
 from core.runs.views import ArtifactView, CutOff, FreezeView, RunView
 
@@ -175,11 +176,14 @@ def looking(view: RunView) -> Block | None:
     """What it waits for by itself, since when and until when, and what it saw last."""
     if (wait := view.waiting) is None or is_ended(view):
         return None
+    handed_over = wait.condition == DONE
     rows = [
-        line(word("Waits until ", bold=True), say(wait.condition, code=True, limit=200)),
+        line(word("Waits for the run it handed work over to", bold=True))
+        if handed_over
+        else line(word("Waits until ", bold=True), say(wait.condition, code=True, limit=200)),
         line(word("since "), moment(wait.since_ms), word(", at most until "), moment(wait.until_ms)),
     ]
-    if wait.looks:
+    if wait.looks and not handed_over:
         leaves = [word(f"Looked {count(wait.looks, 'time')}")]
         if wait.next_ms is not None and not view.freezes:
             leaves += [word(", again "), moment(wait.next_ms)]

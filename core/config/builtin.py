@@ -6,6 +6,7 @@ What they do is `core.tools`, which lies above this room; a test holds the two t
 BUILT_IN = (
     "artifact",
     "ask",
+    "delegate",
     "files.delete",
     "files.list",
     "files.read",
@@ -25,7 +26,7 @@ LOOKS_ITSELF = ("git_push",)
 LOOKS_WHERE_TOLD = ("http",)
 """Tools that can if the operator says where: `probe.url`."""
 
-ONE_NAME = ("ask",)
+ONE_NAME = ("ask", "delegate")
 """Tools that have no other name: runs, cards and forms know them by it."""
 
 UNDO = ".undo"

@@ -7,7 +7,7 @@ Watching the file for changes is the caller's work; a file that cannot be used r
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -33,7 +33,7 @@ from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
 from core.config.rules import PolicySection
 from core.config.servers import ServerWord, server_problems
-from core.config.thinkers import pinned_agent
+from core.config.thinkers import pinned_agent, with_delegates
 from core.nearest import did_you_mean
 
 _UNLISTED = ToolWord()
@@ -229,6 +229,12 @@ def _agents(
             problems.append(source.document.problem(["name"], what, "Rename one of them."))
             continue
         found[source.name] = source
+    of_agents = {name: source for name, source in found.items() if source.kind == "agent"}
+    for name, source in of_agents.items():
+        try:
+            found[name] = replace(source, pinned=with_delegates(source, of_agents, content))
+        except ConfigProblems as error:
+            problems += error.problems
 
 
 def _entries(document: Document, section: str, problems: list[Problem]) -> list[Document]:

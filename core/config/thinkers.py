@@ -1,14 +1,18 @@
 """What a run of an agent pins: the agent with its instructions, and every model it may think with."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.config.document import Document, canonical_json, read_document
 from core.config.language import price_parts
 from core.config.models import ConfigFile
 from core.config.problems import ConfigProblems
 from core.nearest import did_you_mean
+
+DELEGATE = "delegate"
+"""The tool by which an agent hands work over."""
 
 MAX_INSTRUCTIONS = 100_000
 """Bytes of a file with instructions."""
@@ -41,6 +45,48 @@ def pinned_agent(path: Path, document: Document, content: ConfigFile) -> str:
     chain = [name, *content.models[name].fallback]
     models = [_model(path, document, each, content) for each in chain]
     return canonical_json({"agent": fields, "models": models, "caps": content.budgets.caps.amounts()})
+
+
+class Agent(Protocol):
+    """An agent as it was read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def document(self) -> Document: ...
+    @property
+    def text(self) -> str: ...
+
+
+def with_delegates(agent: Agent, agents: Mapping[str, Agent], content: ConfigFile) -> str:
+    """What runs of an agent pin, with the agents it may hand work over to as they are now.
+
+    Args:
+        agents: Every agent, as `pinned_agent` made it.
+
+    Raises:
+        ConfigProblems: it names one that is not there, or the operator has not said that work may be handed over.
+    """
+    body = json.loads(agent.text)
+    names = body["agent"].get("delegates")
+    if not isinstance(names, list) or not names:
+        return agent.text
+    word = content.tools.get(DELEGATE)
+    if word is None or word.tier != "read" or word.recovery not in ("pure", "idempotent"):
+        remedy = f"Write `{DELEGATE}: {{tier: read, recovery: idempotent}}` under `tools`."
+        raise _problem(agent.document, "delegates", f"The tool `{DELEGATE}` may not start a run here.", remedy)
+    body["delegates"] = {}
+    for index, name in enumerate(names):
+        other = agents.get(name) if isinstance(name, str) else None
+        if other is None or name == agent.name:
+            what = "An agent hands no work over to itself." if other is not None else f"There is no agent `{name}`."
+            others = [each for each in agents if each != agent.name]
+            remedy = did_you_mean(str(name), others, noun="Agents") or "Add it under `agents`."
+            raise ConfigProblems([agent.document.problem(["delegates", index], what, remedy)])
+        said = json.loads(other.text)["agent"]
+        about = said.get("description") or said.get("title") or name
+        body["delegates"][name] = {"document": other.text, "about": about}
+    return canonical_json(body)
 
 
 def _model(path: Path, document: Document, name: str, content: ConfigFile) -> Mapping[str, Any]:

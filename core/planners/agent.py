@@ -14,8 +14,8 @@ from core.planners.agents import AgentSpec, read_agent
 from core.planners.base import Act, CallOutcome, Finish, GiveUp, PlanRequest, PlanStep, Reply, Think, Turn
 from core.planners.dialogue import PLAN, Answer, AskedCall, PlanItem, Prompt, Returned, Told, ToolSpec
 from core.planners.references import TemplateError
+from core.planners.waiting import DELEGATE, DONE, LONGEST_MS, Wait, asked_wait
 from core.planners.waiting import TOOL as WAIT
-from core.planners.waiting import asked_wait
 
 WRAP_UP_TURNS = 3
 """How often a model may think once it was told to finish with what it has; the last time without any tool."""
@@ -79,6 +79,27 @@ WAIT_SPEC = ToolSpec(
     },
     WAIT,
 )
+
+
+def delegate_spec(agent: AgentSpec) -> ToolSpec:
+    """The tool by which an agent hands work over, with those it may hand it over to."""
+    about = "; ".join(f"`{name}`: {each.about}" for name, each in sorted(agent.delegates.items()))
+    schema = {
+        "type": "object",
+        "properties": {
+            "agent": {"type": "string", "enum": sorted(agent.delegates), "description": "who does it"},
+            "request": {
+                "type": "string",
+                "maxLength": 20_000,
+                "description": "what it is to do, with all it has to know: it sees nothing of what you have",
+            },
+        },
+        "required": ["agent", "request"],
+        "additionalProperties": False,
+    }
+    said = "Have another agent do a part of the work, in a run of its own, and get what it says in the end."
+    return ToolSpec(DELEGATE, f"{said} There are {about}", schema, DELEGATE)
+
 
 _FRAME = """You work for people in a Slack channel, in steps, through the tools you are given and nothing else.
 What you write without calling a tool ends your work and is what people read, so write that only when you are done or \
@@ -309,7 +330,9 @@ def _is_step(call: AskedCall) -> bool:
 
 
 def _act(step: str, call: AskedCall, title: str) -> Act:
-    """The call a model asked for; of a wait, the one that is repeated."""
+    """The call a model asked for; of a wait, the one that is repeated. Work that is handed over is waited for."""
+    if call.tool == DELEGATE:
+        return Act(step, call.tool, call.args, title, wait=Wait(DONE, LONGEST_MS))
     if call.tool != WAIT:
         return Act(step, call.tool, call.args, title)
     tool = str(call.args.get("tool", ""))
@@ -322,6 +345,8 @@ def _act(step: str, call: AskedCall, title: str) -> Act:
 
 def _title(call: AskedCall) -> str:
     """A line about a call, by what most tools name first."""
+    if call.tool == DELEGATE:
+        return _short(f"Ask {call.args.get('agent')}: {call.args.get('request')}")
     if call.tool == WAIT:
         return _short(f"Wait until {call.args.get('for') or call.args.get('condition')}")
     for name in ("question", "path", "url", "repository", "branch", "name"):

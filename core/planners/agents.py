@@ -67,6 +67,8 @@ class AgentFields(Model):
     """What one of its runs may use beside money, with the fields of `budgets.caps`; each one left out is that one."""
     turns: Annotated[Count, Field(ge=1, le=1_000)] = 60
     """How often it may think in one run."""
+    delegates: Annotated[tuple[AgentName, ...], Field(max_length=10)] = ()
+    """Which other agents it may hand a part of the work over to."""
     done_when: CriteriaFields = Field(default_factory=CriteriaFields)
     """What has to be true before its work counts as done. Left out: nothing is checked, and the ending says so."""
 
@@ -96,6 +98,16 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Delegated:
+    """Another agent that work may be handed over to."""
+
+    document: str
+    """As its own runs would pin it."""
+    about: str
+    """What it is good for."""
+
+
+@dataclass(frozen=True)
 class AgentSpec:
     """An agent, as its run pinned it."""
 
@@ -111,6 +123,8 @@ class AgentSpec:
     """The one it thinks with first, then those it falls back to."""
     caps: Mapping[str, int] = field(default_factory=dict)
     """What a run may use beside money: `tokens`, `steps`, `calls`, `time` in milliseconds."""
+    delegates: Mapping[str, Delegated] = field(default_factory=dict)
+    """By name."""
 
 
 def compile_agent(name: str, document: Document, *, tools: Collection[str] | None = None) -> Playbook:
@@ -163,6 +177,9 @@ def read_agent(text: str) -> AgentSpec:
             calls=tuple(done.get("calls", ())),
             models=tuple(_model(each) for each in body["models"]),
             caps={**body.get("caps", {}), **CapsWord.model_validate(agent.get("caps", {})).amounts()},
+            delegates={
+                name: Delegated(each["document"], each["about"]) for name, each in body.get("delegates", {}).items()
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise TerminalError("the pinned agent is not readable by this version; run it again") from None

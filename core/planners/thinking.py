@@ -14,8 +14,8 @@ from core.errors import BanksmanError
 from core.planners.agents import ModelSpec
 from core.planners.dialogue import MAX_CALLS, MOST_ASKED, PLAN, Answer, AskedCall, PlanItem, Prompt, spelled
 from core.planners.references import TemplateError
+from core.planners.waiting import DELEGATE, asked_wait
 from core.planners.waiting import TOOL as WAIT
-from core.planners.waiting import asked_wait
 
 _PLAN_LINES = 40
 ASK = "ask"
@@ -94,7 +94,7 @@ def usable(answer: Answer, tools: Collection[str]) -> Answer:
 
 def _waiting(call: AskedCall, tools: Collection[str]) -> tuple[AskedCall, str]:
     """A wait with the tool it repeats by our name, and why it is not carried out, if so."""
-    repeatable = [tool for tool in tools if tool not in (PLAN, WAIT, ASK)]
+    repeatable = [tool for tool in tools if tool not in (PLAN, WAIT, ASK, DELEGATE)]
     names = {spelled(tool): tool for tool in repeatable} | {tool: tool for tool in repeatable}
     try:
         asked = asked_wait(call.args, names)

@@ -20,8 +20,14 @@ Json = Any
 TOOL = "wait_until"
 """The tool by which an agent waits; it performs nothing itself."""
 
+DELEGATE = "delegate"
+"""The tool by which an agent hands work over, and then waits for its end."""
+
 LOOK = "look"
 """The root under which a condition finds the look it is about."""
+
+DONE = "look.out.done"
+"""What work that was handed over is waited for with."""
 
 EVERY_MS = 5_000
 """The first pause, unless the wait says otherwise."""

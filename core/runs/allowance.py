@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from core.budgets import usd_text
 from core.config.quantities import duration_text
 from core.planners.base import Act, Finish, GiveUp, Think
+from core.planners.waiting import DELEGATE
 from core.record.rows import Snapshot, TurnRow, dumps
 
 Unit = Literal["money", "tokens", "steps", "calls", "time"]
@@ -108,12 +109,18 @@ def _amount(unit: Unit, value: int) -> str:
             return f"{value:,}"
 
 
+def steps_taken(snapshot: Snapshot) -> int:
+    """Steps of the run, and of those it has handed work over to."""
+    ended = (json.loads(call.result_json or "{}") for call in snapshot.calls if call.tool == DELEGATE)
+    return snapshot.run.steps + sum(int(out.get("steps", 0)) for out in ended)
+
+
 def usages(snapshot: Snapshot, now_ms: int) -> tuple[Usage, ...]:
     """How much of each cap of the run is used, money first."""
     run, caps = snapshot.run, of(snapshot).caps
     used: dict[Unit, int] = {
         "tokens": sum(_tokens(turn) for turn in snapshot.turns),
-        "steps": run.steps,
+        "steps": steps_taken(snapshot),
         "calls": len(snapshot.calls),
         "time": max(0, now_ms - run.created_at),
     }

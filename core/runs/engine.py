@@ -14,11 +14,12 @@ from core import metrics
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, BanksmanError, RetryableError, StoreTrouble, TerminalError
 from core.planners.base import Act, Planner, Think, Turn
+from core.planners.waiting import DELEGATE
 from core.record.changes import Landed, Refused, RunChange
 from core.record.freezes import FreezeRow, covering
 from core.record.rows import ApprovalRow, CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
-from core.runs import allowance, damage, preparing, steps, turns, waits
+from core.runs import allowance, damage, delegating, preparing, steps, turns, waits
 from core.runs.again import MOST_LOOKS, after_probe, again
 from core.runs.calls import Attempted, looked_for, not_started, perform, settle_ms, with_retry
 from core.runs.collecting import keep
@@ -435,6 +436,9 @@ class Slice:
 
     async def _perform(self, call: CallRow) -> CallEnd:
         began_s = time.monotonic()
+        if call.tool == DELEGATE:
+            asks = None if self._thinker is None else self._thinker.agent
+            return await delegating.look(self._station, self._snapshot, call, asks)
         try:
             workspace = await self._station.workspaces.ready(self._snapshot)
         except ArtifactCorrupt as error:

@@ -19,12 +19,13 @@ from core.crashpoints import crashpoint
 from core.deltas import Speaker
 from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import Ids
-from core.planners.agent import WAIT_SPEC, Talk, prompt_of, summary_prompt, turns_left, wrap_up_text
+from core.planners.agent import WAIT_SPEC, Talk, delegate_spec, prompt_of, summary_prompt, turns_left, wrap_up_text
 from core.planners.agents import AgentSpec, ModelSpec, read_agent
 from core.planners.base import Act, PlanRequest, Turn
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer, Prompt, ToolSpec, spelled
 from core.planners.prices import price_of
 from core.planners.thinking import LanguageModel, ModelFailed, usable
+from core.planners.waiting import DELEGATE
 from core.record.changes import RunChange
 from core.record.rows import Snapshot, TurnRow
 from core.record.states import BlockedReason
@@ -327,9 +328,13 @@ def _tools(agent: AgentSpec, toolbox: Toolbox, *, few: bool) -> tuple[ToolSpec, 
         declared = toolbox.find(name)
         if name == WAIT_SPEC.tool and not few:
             found.append(WAIT_SPEC)
+        elif name == DELEGATE:
+            continue
         elif declared is not None and not (few and declared.tier != "read" and name not in _KEEPING):
             said = definition(declared.tool)
             found.append(ToolSpec(spelled(name), said["description"], said["schema"], name))
+    if agent.delegates and not few:
+        found.append(delegate_spec(agent))
     return tuple(found)
 
 

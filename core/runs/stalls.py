@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.loops import Mark, Stall, digest_of, stall
+from core.planners.waiting import DELEGATE
 from core.record.rows import CallRow, Snapshot, dumps
 from core.record.states import CallStatus
 
@@ -66,7 +67,7 @@ def _told(why: str) -> str:
 
 def has_waited(call: CallRow) -> bool:
     """Whether this was a wait that looked more than once: that is patience with a deadline, and no loop."""
-    return call.wait_json is not None and call.attempts > 1
+    return call.wait_json is not None and call.attempts > 1 and call.tool != DELEGATE
 
 
 def _mark(snapshot: Snapshot, call: CallRow) -> Mark:

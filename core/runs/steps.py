@@ -231,8 +231,8 @@ def release(snapshot: Snapshot, stamp: Stamp, *, due_at: int) -> RunChange:
 def over_limits(snapshot: Snapshot, now_ms: int) -> str | None:
     """The sentence naming the cap this run has reached, if it has."""
     run = snapshot.run
-    if run.steps >= run.step_cap:
-        return f"The run has taken {run.steps} steps, which is its cap. Raise `limits.steps` or split the work."
+    if (taken := allowance.steps_taken(snapshot)) >= run.step_cap:
+        return f"The run has taken {taken} steps, which is its cap. Raise `limits.steps` or split the work."
     if run.event_seq >= MAX_EVENTS:
         return f"The run has recorded {run.event_seq} events, which is the cap. Split the work into several runs."
     if run.deadline_at is not None and now_ms >= run.deadline_at:

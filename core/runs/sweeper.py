@@ -2,9 +2,8 @@
 
 A pass that bot and worker both run, led by one of them at a time, every action idempotent and level-triggered: runs
 that are due and nobody holds are rung for again, runs follow what was frozen and thawed, questions to people expire,
-ended rollbacks are written down, requests to models that nobody settled are charged, rows of dead workers go,
-half-written files and files that nothing names go. Works
-without Redis.
+ended rollbacks are written down, runs hear of the end of work they handed over, requests to models that nobody settled
+are charged, rows of dead workers go, half-written files and files that nothing names go. Works without Redis.
 """
 
 import logging
@@ -18,7 +17,7 @@ from core.crashpoints import crashpoint
 from core.errors import RetryableError
 from core.queue import Doorbell
 from core.record.changes import Decided
-from core.runs import freezing, rollbacks, unsettled
+from core.runs import delegating, freezing, rollbacks, unsettled
 from core.runs.collecting import NOTHING, Collected, Collector
 from core.runs.commands.expire import expire
 from core.store import approvals, runs, workers
@@ -53,6 +52,8 @@ class Swept:
     """Ended rollbacks that were written down on their runs."""
     charged: int = 0
     """Requests to models that were charged at their reserve."""
+    woken: int = 0
+    """Runs whose work was handed over and is done."""
 
 
 class Sweeper:
@@ -89,12 +90,13 @@ class Sweeper:
         expired = await self._expire()
         now_ms = self._clock.wall_ms()
         rolled = await rollbacks.close_all(self._database, self._doorbell, now_ms=now_ms, limit=_BATCH)
+        woken = await delegating.wake_all(self._database, self._doorbell, now_ms=now_ms, limit=_BATCH)
         charged = await unsettled.settle_all(self._database, now_ms=now_ms, limit=_BATCH)
         gone = await workers.sweep_dead(
             self._database, boot_ms=boot_ms, boot_id=self._boot_id, after_ms=_DEAD_WORKER_MS
         )
         temp, collected = await self._tidy_store()
-        swept = Swept(rung, gone, temp, expired, followed, collected, rolled, charged)
+        swept = Swept(rung, gone, temp, expired, followed, collected, rolled, charged, woken)
         counts = {**asdict(swept), **asdict(collected)}
         del counts["collected"]
         if any(counts.values()):

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, case, or_, select
+from sqlalchemy import ColumnElement, Table, and_, case, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.record.rows import UNSURE, ArtifactRow, RunRow, Snapshot, StopReportRow
-from core.record.states import DRIVEN, LONGEST_PAUSE_MS, TERMINAL, CallStatus, RunState
+from core.record.states import DRIVEN, DUE_NOW, LONGEST_PAUSE_MS, TERMINAL, CallStatus, RunState
 from core.store.session import Database
 from core.store.snapshots import CHILDREN, snapshots_of
 from core.store.tables import (
@@ -186,6 +186,28 @@ async def ended_rollbacks(database: Database, *, limit: int) -> list[tuple[str, 
             runs.c.rollback_id.is_not(None),
             runs.c.state != str(RunState.ROLLED_BACK),
             child.c.state.in_([str(ended) for ended in TERMINAL]),
+        )
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [(row.tenant, row.id) for row in await connection.execute(statement)]
+
+
+async def ended_below(database: Database, *, limit: int) -> list[tuple[str, str]]:
+    """`(tenant, run id)` of runs that have ended while the one that handed work over to them sleeps."""
+    child = runs.alias("child")
+    asked = and_(tool_calls.c.tenant == runs.c.tenant, tool_calls.c.run_id == runs.c.id)
+    began = and_(child.c.tenant == runs.c.tenant, child.c.source_key == literal("delegate:") + tool_calls.c.id)
+    statement = (
+        select(child.c.tenant, child.c.id)
+        .select_from(runs.join(tool_calls, asked).join(child, began))
+        .where(
+            runs.c.state == str(RunState.EXECUTING),
+            runs.c.lease_owner.is_(None),
+            runs.c.due_at > DUE_NOW,
+            tool_calls.c.status == str(CallStatus.INTENT),
+            tool_calls.c.wait_json.is_not(None),
+            child.c.ended_at.is_not(None),
         )
         .limit(limit)
     )

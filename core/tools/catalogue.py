@@ -10,6 +10,7 @@ from core.config.models import ToolWord
 from core.tools.artifact import Artifact
 from core.tools.ask import Ask
 from core.tools.base import Probing, Tool, Undoing
+from core.tools.delegate import Delegate
 from core.tools.files import DeleteFile, ListFiles, ReadFile, WriteFile
 from core.tools.git.push import GitPush
 from core.tools.git.read import GitRead
@@ -37,6 +38,7 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
         GitPush(),
         Http(),
         Ask(),
+        Delegate(),
     ]
 
 

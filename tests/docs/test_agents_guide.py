@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.config.load import load_config
+from core.config.problems import ConfigProblems
 from core.planners.agent import AgentPlanner, Talk, prompt_of
 from core.planners.agents import read_agent
 from core.planners.base import Act, CallOutcome, Finish, PlanRequest, Think
@@ -44,6 +45,30 @@ def test_an_agents_own_caps_stand_beside_those_of_all(fence: Fence, tmp_path: Pa
 
     expected = {"tokens": 500_000, "steps": 60, "calls": 25, "time": 2 * 3600 * 1000}
     assert expected == limits_of(config, source).caps
+
+
+@pytest.mark.runs_fence("docs/guides/agents.md > Handing work over > 1")
+def test_an_agent_pins_those_it_hands_work_over_to(fence: Fence, tmp_path: Path) -> None:
+    path = tmp_path / "banksman.yml"
+    (tmp_path / "turns.yml").write_text("- text: Done.\n")
+    path.write_text(fence.text)
+    config = load_config(path)
+    compile_playbooks(config.playbooks.values(), tools=tool_names(config))
+    lead = read_agent(config.playbooks["lead"].text)
+
+    assert {"counter": "Counts what is in files."} == {name: each.about for name, each in lead.delegates.items()}
+    assert config.playbooks["counter"].text == lead.delegates["counter"].document
+
+    for wrong, what in {
+        "[nobody]": "There is no agent `nobody`.",
+        "[lead]": "An agent hands no work over to itself.",
+    }.items():
+        path.write_text(fence.text.replace("delegates: [counter]", f"delegates: {wrong}"))
+        with pytest.raises(ConfigProblems, match=what):
+            load_config(path)
+    path.write_text(fence.text.replace("delegate: {tier: read, recovery: idempotent}", "delegate: {tier: workspace}"))
+    with pytest.raises(ConfigProblems, match="The tool `delegate` may not start a run here"):
+        load_config(path)
 
 
 @pytest.mark.runs_fence("docs/guides/agents.md > Without a model > 1")

@@ -73,6 +73,8 @@ class Request:
     loaded: bool = False
     """Everything it needs is stored already (runs not from Slack): born `context-loaded`."""
     limits: Limits = Limits()
+    authors: tuple[str, ...] = ()
+    """Principals whose messages are input of the run already."""
     inbox: Insert | None = None
     """The row of the Slack event it came with."""
 
@@ -110,6 +112,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         agent_digest=request.document.digest,
         text=request.text,
         inputs_json=dumps(dict(request.inputs)),
+        authors_json=dumps(list(request.authors)),
         requester=request.requester.id,
         requester_slack=request.requester.slack_user,
         salt=salt,

@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,14 +89,25 @@ class NoSandbox:
         raise NotImplementedError
 
 
-def agent_document(*, models: list[dict[str, Any]], tools: tuple[str, ...] = (), **agent: Any) -> str:
-    """An agent as its runs pin it; a model says what differs from a script without turns."""
+def agent_document(
+    *,
+    models: list[dict[str, Any]],
+    tools: tuple[str, ...] = (),
+    delegates: Mapping[str, str] | None = None,
+    **agent: Any,
+) -> str:
+    """An agent as its runs pin it; a model says what differs from a script without turns.
+
+    Args:
+        delegates: The agents it may hand work over to, as their runs would pin them.
+    """
     plain = {
         "name": "main", "provider": "script", "model": "", "url": None, "secret": None, "version": None,
         "window": 100_000, "max_output": 1_000, "price": None, "timeout_ms": 20_000, "turns": [],
     }  # fmt: skip
     fields = {"name": "thinker", "model": "main", "tools": list(tools), "budget": "1.00", **agent}
-    return json.dumps({"agent": fields, "models": [plain | each for each in models]})
+    below = {name: {"document": document, "about": name} for name, document in (delegates or {}).items()}
+    return json.dumps({"agent": fields, "models": [plain | each for each in models], "delegates": below})
 
 
 @dataclass

@@ -11,6 +11,7 @@ from core.record.states import MACHINES
 from core.tools.ask import TOOL as ASK
 from core.tools.base import Probing
 from core.tools.catalogue import all_tools, call_names, standard_tools, tool_names
+from core.tools.delegate import TOOL as DELEGATE
 from core.tools.http_probe import ProbedHttp
 from core.tools.registry import Registry, definition_digest
 
@@ -102,7 +103,7 @@ def test_what_the_file_knows_of_the_tools_is_true() -> None:
 
     assert sorted(tools) == sorted(BUILT_IN)
     assert [name for name in tools if isinstance(tools[name], Probing)] == list(LOOKS_ITSELF)
-    assert ("http",) == LOOKS_WHERE_TOLD and (ASK,) == ONE_NAME
+    assert ("http",) == LOOKS_WHERE_TOLD and (ASK, DELEGATE) == ONE_NAME
 
 
 def test_a_changed_probe_is_a_changed_policy() -> None:
