@@ -17,7 +17,7 @@ from core.artifacts import display_name, sniff_media_type
 from core.config.people import NotRecognised
 from core.crashpoints import crashpoint
 from core.errors import StoreTrouble, TerminalError
-from core.record.changes import Landed
+from core.record.changes import Landed, Refused, RunChange
 from core.record.rows import ArtifactRow, Snapshot
 from core.record.states import RunState
 from core.runs import material
@@ -70,21 +70,34 @@ async def load(desk: Desk, run_id: str) -> bool:
     except TerminalError as error:
         change = unloadable(snapshot, error.user_text, desk.clock.wall_ms())
         return isinstance(await desk.database.journal.commit(change), Landed)
-    change = loaded(
-        snapshot,
-        inputs=found.inputs,
-        artifacts=tuple(found.artifacts),
-        unread=found.unread,
-        needed=" ".join(found.needed) or None,
-        authors=tuple(sorted(found.authors)),
-        now_ms=desk.clock.wall_ms(),
-    )
-    if not isinstance(await desk.database.journal.commit(change), Landed):
+    moved = await _moved_on(desk, snapshot, found)
+    if moved is None:
         return False
-    await keep(desk.objects, change)
+    await keep(desk.objects, moved)
     crashpoint("CP04")
-    await desk.doorbell.ring(run_id, change.run["wake"])
+    await desk.doorbell.ring(run_id, moved.run["wake"])
     return True
+
+
+async def _moved_on(desk: Desk, snapshot: Snapshot, found: _Found) -> RunChange | None:
+    """Commit what was found; somebody may have written to the run meanwhile, or stopped it (`None`)."""
+    while True:
+        change = loaded(
+            snapshot,
+            inputs=found.inputs,
+            artifacts=tuple(found.artifacts),
+            unread=found.unread,
+            needed=" ".join(found.needed) or None,
+            authors=tuple(sorted(found.authors)),
+            now_ms=desk.clock.wall_ms(),
+        )
+        answer = await desk.database.journal.commit(change)
+        if isinstance(answer, Landed):
+            return change
+        now = await runs.snapshot(desk.database, desk.tenant, snapshot.run.id)
+        if answer != Refused("stale") or now is None or now.run.run_state is not RunState.CREATED:
+            return None
+        snapshot = now
 
 
 async def _say_unstored(desk: Desk, snapshot: Snapshot, error: StoreTrouble) -> None:

@@ -22,7 +22,9 @@ MOST_BYTES = 8_000
 """Of one reply."""
 
 MOST_REPLIES = 30
-"""Of one run: every one stays in the prompt, word for word."""
+"""Of the requester or an operator to one run, and of all others together, so that nobody can use up what is for those:
+every one stays in the prompt, word for word.
+"""
 
 Steering = Literal["off", "ask", "auto"]
 MODES: tuple[Steering, ...] = ("off", "ask", "auto")
@@ -184,9 +186,19 @@ def _unusable(snapshot: Snapshot, said: Said, text: str) -> Refusal | None:
     if size > MOST_BYTES:
         said_so = f"Your reply has {size:,} bytes, and {MOST_BYTES:,} is the most that is taken up"
         return Refusal("invalid", f"{said_so}, so nothing of it was. Say it in fewer words.")
-    if len(snapshot.steers) >= MOST_REPLIES:
-        return Refusal("invalid", f"This run has {MOST_REPLIES} replies, which is the most. This one was not taken up.")
+    if _counted(snapshot, said.by) >= MOST_REPLIES:
+        whose = "of yours" if may_settle(run, said.by) else "of others than who asked for it"
+        return Refusal(
+            "invalid", f"This run has {MOST_REPLIES} replies {whose}, which is the most; this one is not kept."
+        )
     return None
+
+
+def _counted(snapshot: Snapshot, by: Principal) -> int:
+    """How many replies count against another one of this person."""
+    if may_settle(snapshot.run, by):
+        return sum(row.author == by.id for row in snapshot.steers)
+    return sum(row.author != snapshot.run.requester for row in snapshot.steers)
 
 
 def _decision_in(snapshot: Snapshot, text: str) -> str | None:

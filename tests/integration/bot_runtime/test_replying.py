@@ -205,6 +205,23 @@ async def _steerable(team: Team) -> bool:
     return any(has_button(one, "Steer…") for one in await team.heard("It gets nowhere."))
 
 
+async def test_in_a_direct_message_what_names_no_agent_is_a_reply_and_one_that_comes_early_is_kept(
+    house: House, team: Team, agents: None
+) -> None:
+    direct = await team.direct()
+    root = await team.say("It is slow.", channel=direct)
+    await team.fault("hang", method="conversations.replies", seconds=2)
+    await team.say("triage it", channel=direct, thread_ts=root)
+    await poll(lambda: _count_runs(house, 1), "the run")
+
+    await team.say("report: it is slower", channel=direct, thread_ts=root)
+    await team.hears("`report` cannot begin.")
+    await team.say("look at the database", channel=direct, thread_ts=root)
+
+    run = await house.run()
+    assert ["look at the database"] == [row.text for row in (await replied(house, run.id)).steers]
+
+
 async def test_talk_in_other_threads_is_left_alone(house: House, team: Team, thread: tuple[str, str]) -> None:
     run_id, _ = thread
     other = await team.say("@banksman idle")

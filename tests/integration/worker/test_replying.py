@@ -1,5 +1,6 @@
 """What people write to an agent under way: it reaches the model with the next turn, whatever happens around it."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +15,7 @@ from core.record.changes import Decided
 from core.runs.commands.steer import Said, set_steering, steer
 from core.store.lane import Target
 from core.tools.base import ToolContext, ToolResult
-from tests.integration.worker.conftest import Probe, Rig
+from tests.integration.worker.conftest import Probe, Rig, until
 from tests.integration.worker.test_thinking import at
 from tests.integration.worker.voting import BEN, asked, vote
 from tests.vendors import Say, Vendor, openai_server
@@ -113,6 +114,31 @@ async def test_a_reply_whose_turn_came_to_nothing_is_given_again(rig: Rig) -> No
     assert "completed" == view.state, (view.outcome, view.blocked_detail)
     assert str(view.outcome).startswith("Both done.")
     assert [["One more thing."]] * 2 == [[each["text"] for each in given(vendor, n)] for n in (1, 2)]
+
+
+async def test_replies_outlive_the_worker_that_was_about_to_give_them(rig: Rig) -> None:
+    driver = await rig.start()
+    async with openai_server(Say("Too late.", hang_s=30), Say("In time.")) as vendor:
+        run_id = await rig.ask_agent("Say it.", models=[at(vendor.url)])
+        await write(rig, run_id, "In French.", source="1.0")
+        thinking = asyncio.create_task(driver.on_ring(run_id, 0))
+        await until(lambda: _asked(vendor))
+        await write(rig, run_id, "Or in Dutch.", source="2.0")
+        # Its worker is told to stop at once, as one that lost its lease is.
+        await driver.drain(0)
+        await thinking
+        await rig.start()
+        view = await rig.drive(run_id)
+
+    assert "completed" == view.state, (view.outcome, view.blocked_detail)
+    assert ["lost", "answered"] == [turn.status for turn in (await rig.row(run_id)).turns]
+    assert [["In French."], ["In French.", "Or in Dutch."]] == [
+        [each["text"] for each in given(vendor, request)] for request in (0, 1)
+    ]
+
+
+async def _asked(vendor: Vendor) -> bool:
+    return bool(vendor.asked)
 
 
 async def test_what_waits_for_approval_is_not_touched_and_who_wrote_does_not_approve_the_next(rig: Rig) -> None:

@@ -84,12 +84,16 @@ def test_what_a_run_cannot_use_is_refused(run: Snapshot, by: Principal, text: st
 def test_a_run_takes_so_many_replies_and_says_when_it_takes_no_more() -> None:
     run = WAITING
     for n in range(MOST_REPLIES):
-        run = after(write(run=run, source=f"{n}.0"), run)
+        run = after(write(run=run, source=f"{n}.0", by=MEMBER), run)
 
-    refusal = write(run=run, source="more")
-
+    refusal = write(run=run, source="more", by=MEMBER)
     assert isinstance(refusal, Refusal)
     assert str(MOST_REPLIES) in refusal.text
+
+    for n in range(MOST_REPLIES):
+        run = after(write(run=run, source=f"mine{n}"), run)
+    assert isinstance(write(run=run, source="more"), Refusal)
+    assert isinstance(write(run=run, source="more", by=OPERATOR), Decided)
 
 
 @pytest.mark.parametrize("text", ["approve", "Approved!", " DENY ", "I approve this.", "yes", "LGTM", ":no:", "do it"])
