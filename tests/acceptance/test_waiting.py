@@ -73,6 +73,7 @@ async def test_a_run_waits_across_the_death_of_its_worker_and_its_card_says_for_
         parts = "Waits until .*look.out.state != 'running'.*since .*, at most until .*Looked .*last seen: "
         assert re.search(parts, card, re.DOTALL), card
         run_id = run_of(await team.card(root))
+        assert "waits until look.out.state != 'running', since 2" in house.cli("show", run_id).out.replace("\n", " ")
         looks = house.show(run_id)["waiting"]["looks"]
 
         os.kill(house.part("worker"), signal.SIGKILL)
