@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 
-from core.config.builtin import BUILT_IN, UNDO
+from core.config.builtin import BUILT_IN, RESERVED, UNDO
 from core.errors import BanksmanError, ConfigError
-from core.planners.dialogue import PLAN
-from core.planners.waiting import TOOL as WAIT
 from core.tools.base import Tool
 from core.tools.registry import Registry
 
@@ -24,7 +22,6 @@ log = logging.getLogger(__name__)
 
 GROUP = "banksman.tools"
 
-_RESERVED = (PLAN, WAIT)
 _MOST_ERROR = 300
 
 
@@ -90,7 +87,7 @@ def checked(offers: Sequence[Offered], taken: Collection[str]) -> tuple[Offered,
         ConfigError: naming both who claim a name, and what to do.
     """
     owners = dict.fromkeys(taken, "your own `tools`") | dict.fromkeys(BUILT_IN, "Banksman itself")
-    owners |= dict.fromkeys(_RESERVED, "Banksman itself")
+    owners |= dict.fromkeys(RESERVED, "Banksman itself")
     for one in offers:
         other = owners.get(one.name)
         if other is not None:
