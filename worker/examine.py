@@ -1,5 +1,8 @@
-"""`python -m worker.examine`: the sandbox this host would get, as one JSON document; `banksman doctor` reads it."""
+"""`python -m worker.examine`: the sandbox this host would get and the tools of packages beside Banksman, as one JSON
+document; `banksman doctor` reads it.
+"""
 
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +13,7 @@ from core.config.load import load_config
 from core.config.settings import Settings
 from core.errors import BanksmanError
 from core.execution.base import SandboxUnavailable
+from core.tools.installed import loaded_here
 from worker.wiring import find_tool_environment, sandbox
 
 
@@ -24,6 +28,9 @@ def main() -> int:
     except (BanksmanError, SandboxUnavailable) as error:
         print(str(error), file=sys.stderr)
         return 1
+    # What a package prints while it is imported is no part of the document.
+    with contextlib.redirect_stdout(sys.stderr):
+        found = loaded_here()
     print(
         json.dumps(
             {
@@ -32,6 +39,8 @@ def main() -> int:
                 "lacks": report.lacks,
                 "remedies": report.remedies,
                 "enforced": report.enforced,
+                "installed": [f"`{name}` of {package}" for name, package in sorted(found.packages.items())],
+                "troubles": [str(trouble) for trouble in found.troubles],
             }
         )
     )

@@ -56,6 +56,7 @@ from core.store import schema
 from core.store.documents import Documents
 from core.store.session import Database
 from core.tools.catalogue import all_tools
+from core.tools.installed import loaded_here
 from core.tools.reach import Credential, Reach
 from core.tools.registry import Registry, definition_digest
 from worker.deaths import lock_file
@@ -252,13 +253,13 @@ def rulebook(config: Config) -> Rulebook:
 
 def toolbox(config: Config) -> Toolbox:
     """Every tool there is, with the operator's word on it."""
-    registry = Registry(all_tools(config))
+    registry, packages = Registry(all_tools(config)), loaded_here().packages
     declared = {}
     for name in registry.names():
         tool, word = registry.get(name), config.tool(name)
         declared[tool.name] = DeclaredTool(
             tool=tool,
-            digest=definition_digest(tool),
+            digest=definition_digest(tool, package=packages.get(name)),
             uses=word.uses,
             tier=word.tier,
             recovery=word.recovery,

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -197,7 +197,15 @@ async def _sandbox(settings: Settings) -> list[Finding]:
     return [
         Finding("sandbox", verdict, f"{report['level']}: {report['summary']} {lacks}".strip(), remedy),
         Finding("sandbox", "ok", f"limits of a call are enforced by {limits}"),
+        *_installed(report["installed"], report["troubles"]),
     ]
+
+
+def _installed(tools: Sequence[str], troubles: Sequence[str]) -> list[Finding]:
+    """What packages beside Banksman bring, as its worker finds it."""
+    found = [Finding("tools", "ok", f"from packages: {', '.join(tools)}")] if tools else []
+    remedy = "Mend or remove that package in the environment of the worker; all other tools work."
+    return found + [Finding("tools", "bad", trouble, remedy) for trouble in troubles]
 
 
 async def _reaper(settings: Settings) -> list[Finding]:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bot.blocks.rollback import standing
 from bot.blocks.text import one_line, plain
-from bot.blocks.words import ago, badge, duration, size, title
+from bot.blocks.words import ago, badge, count, duration, size, title
 from bot.cli.installation import BadAnswer, Refused
 from core.clock import rfc3339
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
@@ -111,6 +111,10 @@ def print_run(view: RunView) -> None:
     for freeze in view.freezes:
         said = f"❄ frozen by {freeze.by} since {rfc3339(freeze.frozen_at_ms)} ({freeze.scope})"
         console.print(escape(one_line(f"{said}{because(freeze.reason)}", 500)))
+    if (wait := view.waiting) is not None:
+        seen = f"; last seen: {wait.seen}" if wait.seen else ""
+        said = f"waits until {wait.condition}, since {rfc3339(wait.since_ms)}, at most until {rfc3339(wait.until_ms)}"
+        console.print(escape(one_line(f"{said}; looked {count(wait.looks, 'time')}{seen}", 800)))
     for sentence in (view.blocked_detail, view.outcome):
         if sentence:
             console.print(escape(plain(sentence, 3000)))

@@ -29,5 +29,8 @@ LOOKS_WHERE_TOLD = ("http",)
 ONE_NAME = ("ask", "delegate")
 """Tools that have no other name: runs, cards and forms know them by it."""
 
+RESERVED = ("plan", "wait_until")
+"""What an agent calls to publish its plan and to wait; no tool may have these names."""
+
 UNDO = ".undo"
 """How the name of what takes a tool's effect back ends."""

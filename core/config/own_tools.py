@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME, UNDO
+from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME, RESERVED, UNDO
 from core.config.document import Document, Path_
 from core.config.models import ConfigFile, ToolWord
 from core.config.problems import Problem
@@ -31,6 +31,8 @@ def _misused(name: str, uses: str, content: ConfigFile) -> tuple[str, str] | Non
     if name in BUILT_IN:
         what = f"`{name}` comes with Banksman, and this would hide it."
         return what, "Give your tool another name, or remove `uses`."
+    if name in RESERVED:
+        return f"`{name}` is a word of agents, and this would hide it.", "Give your tool another name."
     if name.endswith(UNDO):
         return f"Names that end in `{UNDO}` are for what takes a tool's effect back.", "Give your tool another name."
     if not _NAME.fullmatch(name):

@@ -7,7 +7,7 @@ any call that is due again. Pauses grow to a hundredth of the whole wait, so tha
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from core.config.quantities import duration_text
@@ -49,7 +49,11 @@ class Waiting:
     @staticmethod
     def of(call: CallRow) -> "Waiting | None":
         """The wait of a call; `None` = it is an ordinary call."""
-        return None if call.wait_json is None else Waiting(**json.loads(call.wait_json))
+        if call.wait_json is None:
+            return None
+        said = json.loads(call.wait_json)
+        # What a newer version may have written beside it is left alone.
+        return Waiting(**{field.name: said[field.name] for field in fields(Waiting) if field.name in said})
 
     def to_json(self) -> str:
         """As it is stored."""

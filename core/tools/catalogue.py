@@ -1,5 +1,5 @@
 """The tools that come with Banksman. Another one is added here and in `core.config.builtin`, and classified in
-banksman.yml; a tool by another name is `uses` there.
+banksman.yml; a tool by another name is `uses` there. Those of packages beside it are found by `installed`.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from core.tools.git.push import GitPush
 from core.tools.git.read import GitRead
 from core.tools.http import Http
 from core.tools.http_probe import ProbedHttp
+from core.tools.installed import checked, loaded_here, offered_here
 from core.tools.mcp.tool import mcp_names, mcp_tools
 from core.tools.repository import RepoCheckup, RepoTests
 from core.tools.shell import Shell
@@ -44,11 +45,16 @@ def standard_tools(artifact_cap_bytes: int) -> list[Tool]:
 
 def all_tools(config: Config) -> list[Tool]:
     """The tools of an installation: those that come with Banksman, the operator's own names for them, beside each
-    that has one what takes its effect back, and those of MCP servers that were accepted.
+    that has one what takes its effect back, those of packages beside it, and those of MCP servers that were accepted.
+
+    Raises:
+        ConfigError: two tools have one name.
     """
+    checked(offered_here(), config.uses)
     found = _named(standard_tools(config.limits.artifact_bytes), config.uses)
     found += [tool.undo for tool in found if isinstance(tool, Undoing)]
-    return [*(_with_probe(tool, config.tool(tool.name)) for tool in found), *mcp_tools(config)]
+    ours = [_with_probe(tool, config.tool(tool.name)) for tool in found]
+    return [*ours, *loaded_here().tools, *mcp_tools(config)]
 
 
 def undoings(uses: Mapping[str, str]) -> Mapping[str, Undoing]:
@@ -84,9 +90,17 @@ def _with_probe(tool: Tool, word: ToolWord) -> Tool:
 
 
 def tool_names(config: Config | None = None) -> list[str]:
-    """The names playbooks may use: of the tools that come with Banksman, the operator's own, and those of servers."""
+    """The names playbooks may use: of the tools that come with Banksman, the operator's own, and those of servers and
+    of packages, which are not imported for it.
+
+    Raises:
+        ConfigError: two tools have one name.
+    """
     names = [tool.name for tool in standard_tools(1)]
-    return names if config is None else [*names, *config.uses, *mcp_names(config)]
+    if config is None:
+        return names
+    packaged = [one.name for one in checked(offered_here(), config.uses)]
+    return [*names, *config.uses, *packaged, *mcp_names(config)]
 
 
 def call_names(config: Config) -> list[str]:

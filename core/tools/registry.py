@@ -1,7 +1,8 @@
 """The registry: which tools there are, whether arguments fit them, and what a tool was when somebody approved it.
 
-Tools are registered by name in code, never found. Arguments are checked as the JSON that will be stored and executed,
-so what was validated is what runs. Whether a call may run is decided by policy, not here.
+Tools are registered by name; what packages beside Banksman offer is found by `installed`. Arguments are checked as the
+JSON that will be stored and executed, so what was validated is what runs. Whether a call may run is decided by policy,
+not here.
 """
 
 import difflib
@@ -114,9 +115,15 @@ def definition(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "schema": tool.arguments.model_json_schema()}
 
 
-def definition_digest(tool: Tool) -> str:
-    """Return the digest of a tool's definition; an action approved under another one does not run."""
+def definition_digest(tool: Tool, *, package: str | None = None) -> str:
+    """Return the digest of a tool's definition; an action approved under another one does not run.
+
+    Args:
+        package: What it was installed by, with the version: another version is another tool.
+    """
     said = definition(tool)
+    if package is not None:
+        said["package"] = package
     if isinstance(tool, Foreign):
         said["schema"] = tool.pin  # the schema of somebody else's has more forms than one
     try:

@@ -13,6 +13,7 @@ from core.ops.server import serving
 from core.store import hosts
 from core.store.session import Database
 from tests.integration.cli.conftest import Answer, CommandLine
+from tests.integration.tools.packages import installed
 
 CHECKS = ["config", "database", "redis", "artifacts", "sandbox", "reaper", "slack", "metrics"]
 
@@ -37,6 +38,21 @@ def test_a_terminal_gets_a_line_per_finding(banksman: CommandLine, redis_server:
     for check in CHECKS:
         assert any(line.split()[:2][1:] == [check] for line in lines), answer.out
     assert "answers, version" in answer.out
+
+
+def test_a_package_whose_tool_cannot_be_imported_is_named_and_the_others_are_listed(
+    banksman: CommandLine, tmp_path: Path
+) -> None:
+    installed(tmp_path, "counting")
+    installed(tmp_path, "broken", code="print('hello')\nimport nothing_like_it", tools={"broken.tool": "Broken"})
+
+    answer = banksman("doctor", "--json", code=1, PYTHONPATH=str(tmp_path))
+
+    good, bad = [finding for finding in answer.json["findings"] if finding["check"] == "tools"]
+    assert ("ok", "from packages: `count.up` of counting 1.2") == (good["verdict"], good["detail"])
+    assert "bad" == bad["verdict"]
+    assert "the tool `broken.tool` of the package broken 1.2 cannot be used: ModuleNotFoundError" in bad["detail"]
+    assert {"tools"} == {finding["check"] for finding in answer.json["findings"] if finding["verdict"] == "bad"}
 
 
 def test_everything_that_is_wrong_is_found_at_once(bare: CommandLine, tmp_path: Path) -> None:

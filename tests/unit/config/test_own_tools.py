@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME
+from core.config.builtin import BUILT_IN, LOOKS_ITSELF, LOOKS_WHERE_TOLD, ONE_NAME, RESERVED
 from core.config.load import Config, parse_config
 from core.config.problems import ConfigProblems
+from core.planners.dialogue import PLAN
+from core.planners.waiting import TOOL as WAIT
 from core.record.states import MACHINES
 from core.tools.ask import TOOL as ASK
 from core.tools.base import Probing
@@ -29,6 +31,7 @@ MISTAKES = {
     "itself": ("pay: {uses: pay}", "pay.uses", "`pay` uses itself", "Remove `uses`"),
     "a tool of one's own": ("pay: {uses: http}\n  charge: {uses: pay}", "charge.uses", "another name itself",
                             "`uses: http`"),
+    "a word of agents": ("wait_until: {uses: http}", "wait_until.uses", "is a word of agents", "another name"),
     "a name that is taken": ("shell: {uses: http}", "shell.uses", "would hide it", "another name"),
     "a name with two dots": ("a.b.c: {uses: http}", "a.b.c.uses", "more than one dot", "payments.charge"),
     "the tool that asks": ("poll: {uses: ask}", "poll.uses", "one name only", "by that name"),
@@ -102,6 +105,7 @@ def test_what_the_file_knows_of_the_tools_is_true() -> None:
     tools = {tool.name: tool for tool in standard_tools(1)}
 
     assert sorted(tools) == sorted(BUILT_IN)
+    assert (PLAN, WAIT) == RESERVED
     assert [name for name in tools if isinstance(tools[name], Probing)] == list(LOOKS_ITSELF)
     assert ("http",) == LOOKS_WHERE_TOLD and (ASK, DELEGATE) == ONE_NAME
 

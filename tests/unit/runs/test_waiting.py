@@ -1,5 +1,7 @@
 """How often a wait looks, how long it sleeps between, and which calls may be waited with."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,8 @@ def test_a_wait_is_stored_and_read_back_whole() -> None:
     wait = Waiting.begun(Wait("look.out.x > inputs.n", 60_000, 2_000, {"inputs": {"n": 1}}), NOW_MS).looked("n", NOW_MS)
 
     assert wait == Waiting.of(call_row(run_row(), wait_json=wait.to_json()))
+    newer = json.dumps(json.loads(wait.to_json()) | {"more": 1})
+    assert wait == Waiting.of(call_row(run_row(), wait_json=newer))
     assert None is Waiting.of(call_row(run_row()))
 
 
