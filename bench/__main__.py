@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import accepts, deaths, kills, mentions, parked, sandboxes, steps, stops
+from bench import accepts, deaths, kills, loops, mentions, parked, sandboxes, spending, steps, stops, turns
 from bench.report import Report, say
 from bench.servers import Servers, servers
 from bench.site import ROOT, Site, site
@@ -29,6 +29,9 @@ WORKLOADS: Mapping[str, tuple[Measure, ...]] = {
     "W5": (stops.measure, kills.measure),
     "mention": (mentions.measure,),
     "sandbox": (sandboxes.measure,),
+    "turns": (turns.measure,),
+    "spend": (spending.for_all, spending.for_some),
+    "loops": (loops.measure,),
 }
 VARIANTS = ("sqlite", "postgres")
 

@@ -19,6 +19,10 @@ class Sizes:
     busy_stops: int
     mentions: int
     sandboxes: int
+    turns: tuple[int, int]
+    """turns: `(runs, turns of each)`."""
+    spends: int
+    """spend: how many runs ask a model at once."""
     within_s: float
     """How long one workload may take before it counts as failed."""
 
@@ -33,6 +37,8 @@ SMALL = Sizes(
     busy_stops=8,
     mentions=12,
     sandboxes=100,
+    turns=(6, 20),
+    spends=1_000,
     within_s=300,
 )
 """Two or three minutes for each database on an idle machine."""
@@ -47,6 +53,8 @@ FULL = Sizes(
     busy_stops=20,
     mentions=20,
     sandboxes=1_000,
+    turns=(20, 40),
+    spends=1_000,
     within_s=900,
 )
 """Some minutes for each database."""

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from bench.crowd import crowd
@@ -23,6 +24,7 @@ from core.periodic import every
 from core.record.changes import Answer, Decided, Insert, Refusal, RunChange, Update
 from core.record.rows import Snapshot
 from core.runs.leases import RENEW_S
+from core.runs.turns import Caps as SpendCaps
 from core.store import runs
 from core.store.lane import Claim, Decide, Lane, Target
 from core.store.session import Database
@@ -67,13 +69,24 @@ class CountingLane:
 
 
 @asynccontextmanager
-async def engine(site: Site) -> AsyncIterator[tuple[Driver, Database, CountingLane]]:
-    """A driver in this process, holding its lease."""
-    async with bench_worker(site.settings) as worker:
+async def engine(
+    site: Site, *, slots: int | None = None, caps: SpendCaps | None = None
+) -> AsyncIterator[tuple[Driver, Database, CountingLane]]:
+    """A driver in this process, holding its lease.
+
+    Args:
+        slots: How many runs it drives at once; `None` = as many as ever.
+        caps: What may be spent beside what a run may; `None` = what the bench's file says.
+    """
+    async with bench_worker(site.settings) as made:
+        worker = made
+        if caps is not None:
+            mind = replace(worker.station.mind, caps=lambda: caps)
+            worker = replace(worker, station=replace(worker.station, mind=mind))
         database = worker.station.database
         lane = CountingLane(database.lane)
         database.journal.lane = lane
-        driver = Driver(worker.station, worker.lease, worker.doorbell, slots=worker.slots)
+        driver = Driver(worker.station, worker.lease, worker.doorbell, slots=slots or worker.slots)
         await worker.lease.acquire()
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:

@@ -60,6 +60,29 @@ class Noop:
         return ToolResult("succeeded", {"n": args.n})
 
 
+class Said(Arguments):
+    """What to answer."""
+
+    text: str = Field(max_length=200, description="what it answers")
+    nonce: str = Field(default="", max_length=80, description="something else each time")
+    fails: bool = Field(default=False, description="whether it fails with that")
+
+
+class Echo:
+    """Answers what it is told to."""
+
+    name = "bench.echo"
+    description = "Answer with a text."
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        return Said
+
+    async def perform(self, args: BaseModel, context: ToolContext) -> ToolResult:
+        assert isinstance(args, Said)
+        return ToolResult("failed", error=args.text) if args.fails else ToolResult("succeeded", {"said": args.text})
+
+
 class Mark:
     """Sends a probe: the first line of a step's code."""
 
@@ -154,7 +177,7 @@ _TIERS: Mapping[str, EffectTier] = {"bench.gate": "compensable"}
 
 def toolbox() -> Toolbox:
     """The bench's tools, each with the word an operator would have given it."""
-    tools: list[Tool] = [Noop(), Mark(), Gate(), NumberedStep(), Sleep(), Busy()]
+    tools: list[Tool] = [Noop(), Echo(), Mark(), Gate(), NumberedStep(), Sleep(), Busy()]
     registry = Registry(tools)
     declared = {
         tool.name: DeclaredTool(

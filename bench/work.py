@@ -4,6 +4,7 @@ Every write here goes the way the product's own go: `accept` for a request, a pu
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from core.record.changes import Decided, Landed
 from core.runs.approval_views import ask_view
 from core.runs.commands.decide import Ballot, decide
 from core.runs.commands.kill import kill
-from core.runs.commands.request import Pinned, Request, accept
+from core.runs.commands.request import Limits, Pinned, Request, accept
 from core.store import people, runs
 from core.store.lane import Target
 from core.store.session import Database
@@ -58,10 +59,44 @@ def request(name: str) -> Request:
     return Request(TENANT, _IDS.new("key"), name, playbook(name), _POLICY, "", {}, WHO, loaded=True)
 
 
+def thinking(agent: Mapping[str, Any], model: Mapping[str, Any]) -> Request:
+    """A request to an agent nobody made before, with money enough.
+
+    Args:
+        agent: What differs from an agent with all of the bench's tools that may think a thousand times.
+        model: What differs from a script without turns.
+    """
+    plain: dict[str, Any] = {
+        "name": "main",
+        "provider": "script",
+        "model": "",
+        "url": None,
+        "secret": None,
+        "version": None,
+        "window": 1_000_000,
+        "max_output": 1_000,
+        "price": {"input": "2", "output": "10"},
+        "timeout_ms": 120_000,
+        "turns": [],
+    }
+    fields = {"name": "thinker", "tools": ["bench.noop", "bench.echo"], "budget": "1000.00", "turns": 1_000, **agent}
+    document = Pinned("agent", json.dumps({"agent": fields, "models": [plain | dict(model)]}))
+    limits = Limits(steps=10_000, budget_micro_usd=1_000_000_000)
+    inputs = {"request": "Go on."}
+    return Request(
+        TENANT, _IDS.new("key"), "thinker", document, _POLICY, "Go on.", inputs, WHO, loaded=True, limits=limits
+    )
+
+
 async def ask(database: Database, name: str) -> str:
     """Accept a run durably, as a Slack listener does before its ack; returns its id."""
+    return await accepted(database, request(name))
+
+
+async def accepted(database: Database, asked: Request) -> str:
+    """Accept any request durably; returns the run's id."""
     run_id = _IDS.run()
-    change = accept(request(name), run_id=run_id, salt=_IDS.salt(), now_ms=_CLOCK.wall_ms())
+    change = accept(asked, run_id=run_id, salt=_IDS.salt(), now_ms=_CLOCK.wall_ms())
     answer = await database.journal.commit(change)
     if not isinstance(answer, Landed):
         raise RuntimeError(f"a new run was refused: {answer}")

@@ -6,6 +6,7 @@ as those interfaces document it.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,9 +50,16 @@ class Vendor:
     asked: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     answers: list[Say] = field(default_factory=list)
+    served: list[Say] = field(default_factory=list)
+    """What was answered, in the order in which it was begun."""
+    times_ns: list[tuple[int, int]] = field(default_factory=list)
+    """When each request had arrived, and when its answer had been written; CLOCK_MONOTONIC."""
+    gate: asyncio.Event | None = None
+    """What every answer waits for, if anything."""
 
     def next(self) -> Say:
-        return self.answers.pop(0) if self.answers else Say("I have nothing more to say.")
+        self.served.append(self.answers.pop(0) if self.answers else Say("I have nothing more to say."))
+        return self.served[-1]
 
 
 @asynccontextmanager
@@ -75,10 +83,13 @@ async def _served(path: str, chunks: Any, answers: list[Say]) -> AsyncIterator[V
 
     async def answer(request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        arrived_ns = time.monotonic_ns()
         vendor.asked.append(body)
         vendor.headers.append(dict(request.headers))
         say = vendor.next()
         await asyncio.sleep(say.hang_s)
+        if vendor.gate is not None:
+            await vendor.gate.wait()
         if say.status != 200:
             error = {"type": "error", "error": {"type": "made_up", "message": "as the test wants it"}}
             return web.json_response(error, status=say.status, headers=say.headers)
@@ -96,6 +107,7 @@ async def _served(path: str, chunks: Any, answers: list[Say]) -> AsyncIterator[V
                 request.transport.abort()
                 return response
             await response.write(event.encode())
+        vendor.times_ns.append((arrived_ns, time.monotonic_ns()))
         return response
 
     application = web.Application(client_max_size=2**26)

@@ -108,8 +108,11 @@ class PostgresLane:
             (answer,) = await self._apply(connection, [change])
             if isinstance(answer, Landed):
                 ids = [row["id"] for row in budgets]
+                # Its rows in `spend` hold the budgets' keys already, and so do others': asking for these as well would
+                # have two changes wait for each other.
                 locked = (
-                    "SELECT b.id, b.used FROM budgets b WHERE b.tenant = $1 AND b.id = ANY($2) ORDER BY b.id FOR UPDATE"
+                    "SELECT b.id, b.used FROM budgets b WHERE b.tenant = $1 AND b.id = ANY($2) "
+                    "ORDER BY b.id FOR NO KEY UPDATE"
                 )
                 used = {row["id"]: row["used"] for row in await connection.fetch(locked, change.tenant, ids)}
                 for each in held(change, used):

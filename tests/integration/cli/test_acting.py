@@ -66,6 +66,20 @@ def test_as_is_for_whom_the_file_says(banksman: CommandLine, people: str) -> Non
     assert "context-loaded" == banksman("runs", "--json", code=0).json[0]["state"]
 
 
+def test_what_a_run_may_use_is_given_in_amounts_that_can_be_read(banksman: CommandLine) -> None:
+    run_id = banksman.ask()
+
+    for options, said in (
+        ((), "Say how much more"),
+        (("--add", "lots"), "`lots` is not an amount of money"),
+        (("--time", "soon"), "`soon` is not a duration"),
+    ):
+        assert said in banksman("budget", run_id, *options, code=2).err
+    assert "Only approvers and operators" in banksman("budget", run_id, "--calls", "5", "--as", "member", code=3).err
+    assert "no cap on its tool calls" in banksman("budget", run_id, "--calls", "5", "--as", "operator", code=3).err
+    assert "thinks with no model" in banksman("wrap-up", run_id, "--as", "operator", code=3).err
+
+
 def test_whoever_asked_may_stop_it(banksman: CommandLine) -> None:
     run_id = banksman.ask()
 
