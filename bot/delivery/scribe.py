@@ -114,7 +114,10 @@ class Scribe:
         over = await self._left_open() if looks else []
         if looks:
             self._look_s = now_s + _LOOK_S
-        if not (grown or over) or not await self._duty.may_speak() or not await self._duty.leads():
+        if not (grown or over):
+            return 0
+        if not await self._duty.may_speak() or not await self._duty.leads():
+            self._stand_by(now_s)
             return 0
         for key in grown:
             self._voices[key].due_s = now_s + _PACE_S * max(1, len(grown))
@@ -172,6 +175,12 @@ class Scribe:
         scene = await streams.scene(self._desk.database, self._desk.tenant, *key)
         if scene is not None:
             await Pages(self._desk, self._ways, *key).finish(await self.text_of(scene), thread)
+
+    def _stand_by(self, now_s: float) -> None:
+        """Another bot speaks: what we know of its messages is true no longer, and asking again can wait."""
+        self._pages = {key: pages for key, pages in self._pages.items() if key in self._work}
+        for voice in self._voices.values():
+            voice.due_s = max(voice.due_s, now_s + _LOOK_S)
 
     def _is_due(self, key: tuple[str, int], voice: _Voice, now_s: float) -> bool:
         grew = not voice.is_over and voice.shown < voice.end
