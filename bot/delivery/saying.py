@@ -4,7 +4,7 @@ A row names things by id and is rendered when it is sent, so what is said is tru
 and the order of lanes' work are the sender's (`delivery.outbox`).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
@@ -102,8 +102,7 @@ class Sayings:
             case "slack.ending":
                 return await self._ending(row)
             case "slack.blocked":
-                view = await self._view(row)
-                return (await self._post(row, await self._place(row, view), needs_you(view))).ts
+                return await self._about_run(row, needs_you)
             case "slack.reply":
                 return await self._reply(row)
             case "slack.freeze":
@@ -128,6 +127,10 @@ class Sayings:
             desk.database, desk.tenant, view.id, place.channel, posted.ts, version=version, at_ms=desk.clock.wall_ms()
         )
         return posted.ts
+
+    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
+        view = await self._view(row)
+        return (await self._post(row, await self._place(row, view), render(view))).ts
 
     async def _ending(self, row: Delivery) -> str:
         view = await self._view(row)

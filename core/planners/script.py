@@ -1,11 +1,10 @@
 """A model that is none: its answers stand in a file, one for each turn. For demonstrations and tests.
 
 A turn says `text`, `calls` (a list of `{tool, with}`), `plan` (a list of `{title, status}`) or `error` (the turn fails
-as a vendor's would: `busy`, `refused` or `garbage`), and in `seconds` how long it takes to write its text. After the
-last one it says that it has nothing more to say.
+as a vendor's would: `busy`, `refused` or `garbage`), and in `seconds` how long it takes to write its text (see
+`pace`). After the last one it says that it has nothing more to say.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +12,6 @@ from core.errors import TerminalError
 from core.planners.agents import ModelSpec
 from core.planners.dialogue import Answer, AskedCall, PlanItem
 from core.planners.thinking import ModelFailed
-
-MOST_SECONDS = 60.0
-"""The longest a script may take to write one text."""
 
 _STATUSES = ("pending", "running", "done", "failed", "skipped")
 
@@ -51,16 +47,6 @@ def answer(spec: ModelSpec, n: int, position: int) -> Answer:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise TerminalError(f"Turn {position + 1} of the script `{spec.name}` is not written as one.") from None
-
-
-def pieces(spec: ModelSpec, position: int, text: str) -> tuple[list[str], float]:
-    """The text of a turn as it is written, word by word, and how many seconds there are between two of them."""
-    turn: Mapping[str, Any] = spec.turns[position] if position < len(spec.turns) else {}
-    seconds = turn.get("seconds", 0)
-    if not text or not isinstance(seconds, int | float) or seconds <= 0:
-        return [text], 0.0
-    words = re.findall(r"\s*\S+\s*$|\s*\S+", text)
-    return words, min(seconds, MOST_SECONDS) / max(len(words), 1)
 
 
 def _item(each: Mapping[str, Any]) -> PlanItem:

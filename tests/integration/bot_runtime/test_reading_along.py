@@ -269,6 +269,27 @@ async def test_a_bot_that_starts_finishes_what_the_last_one_began(
     assert "All is well" not in words(ending)
 
 
+@pytest.mark.parametrize("lost", ["chat.startStream", "chat.postMessage"])
+async def test_a_message_nobody_was_told_of_is_found_by_the_next_bot(
+    house: House, bot: Running, team: Team, author: Begin, lost: str
+) -> None:
+    writer = await author()
+    if lost == "chat.postMessage":
+        await team.fault("refuse", method="chat.startStream", count=None)
+    await team.fault("lose_reply", method=lost, count=1)
+    await writer.says(TEXT[:50])
+    await shows(team, TEXT[:50])
+    await bot.end()
+    await writer.answers(TEXT)
+
+    await house.start_bot()
+    ending = await team.hears(ENDED)
+
+    assert 1 == len(await shows(team, TEXT))
+    assert 0 == await is_open(team)
+    assert "All is well" not in words(ending)
+
+
 @pytest.mark.parametrize("how", ["killed", "failed", "frozen"])
 async def test_a_turn_that_is_stopped_grows_no_further(team: Team, author: Begin, how: str) -> None:
     writer = await author()
