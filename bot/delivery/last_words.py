@@ -17,8 +17,8 @@ from core.store.outbox import Delivery
 
 log = logging.getLogger(__name__)
 
-WITHIN_MS = 60_000
-"""How long an ending waits for its answer to stand above it."""
+WITHIN_MS = 300_000
+"""How long an ending waits for its answer to stand above it; then it quotes it, and people may read it twice."""
 
 
 class LastWords:

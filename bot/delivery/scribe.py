@@ -33,6 +33,9 @@ BEGIN_AFTER_S = 1.0
 _LOOK_S = 1.0
 """How often what is open is compared with the turns."""
 _PACE_S = 0.8
+"""Between two pieces of a stream, for each text that grows: Slack takes 100 a minute of a whole team."""
+_REDRAW_S = 3.0
+"""The same where messages are redrawn: of those there are 50, and cards need some."""
 _PAUSE_S = 5.0
 _FORGET_S = 120.0
 _MOST_VOICES = 200
@@ -119,8 +122,9 @@ class Scribe:
         if not await self._duty.may_speak() or not await self._duty.leads():
             self._stand_by(now_s)
             return 0
+        pace_s = _PACE_S if self._ways.has_streams(self._desk.clock.wall_ms()) else _REDRAW_S
         for key in grown:
-            self._voices[key].due_s = now_s + _PACE_S * max(1, len(grown))
+            self._voices[key].due_s = now_s + pace_s * len(grown)
         started = [key for key in dict.fromkeys([*over, *grown]) if key not in self._work]
         for key in started:
             self._start(key, self._attend(key, grows=key in grown))
