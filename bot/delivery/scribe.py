@@ -16,7 +16,7 @@ from bot.delivery.pages import Pages, Thread, Ways
 from bot.desk import Desk
 from bot.slack_errors import SlackError, SlackGone, SlackMessageGone, SlackRevoked
 from core.deltas import MOST_CHARACTERS, Delta
-from core.errors import BanksmanError
+from core.errors import ArtifactCorrupt, BanksmanError
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer
 from core.record.freezes import covering
 from core.record.states import RunState
@@ -139,7 +139,6 @@ class Scribe:
 
         Raises:
             SlackError: not now; what was said until then is remembered.
-            ArtifactCorrupt: the stored answer is damaged.
         """
         key = (run_id, turn)
         while (working := self._work.get(key)) is not None:
@@ -147,10 +146,14 @@ class Scribe:
         await asyncio.shield(self._start(key, self._tell(thread, key)))
 
     async def text_of(self, scene: Scene) -> str | None:
-        """What a turn's answer says; `None` = there is none."""
+        """What a turn's answer says; `None` = there is none, or it cannot be read."""
         if scene.answer_sha256 is None:
             return None
-        return Answer.from_bytes(await self._desk.objects.read(scene.answer_sha256, _MOST_BYTES)).text
+        try:
+            return Answer.from_bytes(await self._desk.objects.read(scene.answer_sha256, _MOST_BYTES)).text
+        except (ArtifactCorrupt, ValueError, KeyError, TypeError) as error:
+            log.error("an answer cannot be read: %s", error, extra={"action": "answer_unreadable", "run": scene.run.id})
+            return None
 
     async def close(self) -> None:
         """Stop; the next bot makes whole what is open."""
