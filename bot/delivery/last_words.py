@@ -3,22 +3,17 @@
 In one of them only, and whole.
 """
 
-import logging
-
 from bot.blocks.summary import OUTCOME_CHARACTERS
 from bot.delivery.pages import Thread
 from bot.delivery.places import NotYet, Place
 from bot.delivery.scribe import Scribe
 from bot.desk import Desk
-from core.errors import ArtifactCorrupt
 from core.runs.views import RunView
 from core.store import streams
 from core.store.outbox import Delivery
 
-log = logging.getLogger(__name__)
-
-WITHIN_MS = 60_000
-"""How long an ending waits for its answer to stand above it."""
+WITHIN_MS = 300_000
+"""How long an ending waits for its answer to stand above it; then it quotes it, and people may read it twice."""
 
 
 class LastWords:
@@ -40,12 +35,8 @@ class LastWords:
         if last is None or row.body.get("dm"):
             return None
         await self._wait(row, view)
-        try:
-            scene = await streams.scene(desk.database, desk.tenant, view.id, last[0])
-            text = ((await self._scribe.text_of(scene) if scene is not None else None) or "").strip()
-        except ArtifactCorrupt as error:
-            log.error("an answer cannot be read: %s", error, extra={"action": "answer_unreadable", "run": view.id})
-            return None
+        scene = await streams.scene(desk.database, desk.tenant, view.id, last[0])
+        text = ((await self._scribe.text_of(scene) if scene is not None else None) or "").strip()
         if not text or not (view.outcome or "").startswith(text):
             return None  # it ended otherwise than with these words
         parts = await streams.parts(desk.database, desk.tenant, view.id, last[0])

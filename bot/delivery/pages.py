@@ -207,7 +207,8 @@ class Pages:
                     await self._note(page, ts=ts)
                     page.said, page.is_sure = text, True
                     return page
-                except SlackRefused:
+                except SlackRefused as error:
+                    log.info("there are no streams: %s", error, extra={"action": "no_streams"})
                     self._ways.has_none(now_ms)
                     await self._note(page, native=False)
             await self._post(page, text, Priority.TICK)

@@ -136,6 +136,10 @@ class Sayings:
         )
         return posted.ts
 
+    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
+        view = await self._view(row)
+        return (await self._post(row, await self._place(row, view), render(view))).ts
+
     async def _ending(self, row: Delivery) -> str:
         view = await self._view(row)
         if self._is_being_proved(view):
@@ -156,10 +160,6 @@ class Sayings:
         message = ask_for_inputs(text, request) if request else sentence(text)
         view = await self._view(row) if row.run_id is not None else None
         return (await self._post(row, await self._place(row, view), message)).ts
-
-    async def _about_run(self, row: Delivery, render: Callable[[RunView], Message]) -> str:
-        view = await self._view(row)
-        return (await self._post(row, await self._place(row, view), render(view))).ts
 
     async def _about_reply(self, row: Delivery) -> str:
         view = await self._view(row)

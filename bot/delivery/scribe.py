@@ -16,7 +16,7 @@ from bot.delivery.pages import Pages, Thread, Ways
 from bot.desk import Desk
 from bot.slack_errors import SlackError, SlackGone, SlackMessageGone, SlackRevoked
 from core.deltas import MOST_CHARACTERS, Delta
-from core.errors import BanksmanError
+from core.errors import ArtifactCorrupt, BanksmanError
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer
 from core.record.freezes import covering
 from core.record.states import RunState
@@ -33,6 +33,9 @@ BEGIN_AFTER_S = 1.0
 _LOOK_S = 1.0
 """How often what is open is compared with the turns."""
 _PACE_S = 0.8
+"""Between two pieces of a stream, for each text that grows: Slack takes 100 a minute of a whole team."""
+_REDRAW_S = 3.0
+"""The same where messages are redrawn: of those there are 50, and cards need some."""
 _PAUSE_S = 5.0
 _FORGET_S = 120.0
 _MOST_VOICES = 200
@@ -114,10 +117,14 @@ class Scribe:
         over = await self._left_open() if looks else []
         if looks:
             self._look_s = now_s + _LOOK_S
-        if not (grown or over) or not await self._duty.may_speak() or not await self._duty.leads():
+        if not (grown or over):
             return 0
+        if not await self._duty.may_speak() or not await self._duty.leads():
+            self._stand_by(now_s)
+            return 0
+        pace_s = _PACE_S if self._ways.has_streams(self._desk.clock.wall_ms()) else _REDRAW_S
         for key in grown:
-            self._voices[key].due_s = now_s + _PACE_S * max(1, len(grown))
+            self._voices[key].due_s = now_s + pace_s * len(grown)
         started = [key for key in dict.fromkeys([*over, *grown]) if key not in self._work]
         for key in started:
             self._start(key, self._attend(key, grows=key in grown))
@@ -132,7 +139,6 @@ class Scribe:
 
         Raises:
             SlackError: not now; what was said until then is remembered.
-            ArtifactCorrupt: the stored answer is damaged.
         """
         key = (run_id, turn)
         while (working := self._work.get(key)) is not None:
@@ -140,10 +146,14 @@ class Scribe:
         await asyncio.shield(self._start(key, self._tell(thread, key)))
 
     async def text_of(self, scene: Scene) -> str | None:
-        """What a turn's answer says; `None` = there is none."""
+        """What a turn's answer says; `None` = there is none, or it cannot be read."""
         if scene.answer_sha256 is None:
             return None
-        return Answer.from_bytes(await self._desk.objects.read(scene.answer_sha256, _MOST_BYTES)).text
+        try:
+            return Answer.from_bytes(await self._desk.objects.read(scene.answer_sha256, _MOST_BYTES)).text
+        except (ArtifactCorrupt, ValueError, KeyError, TypeError) as error:
+            log.error("an answer cannot be read: %s", error, extra={"action": "answer_unreadable", "run": scene.run.id})
+            return None
 
     async def close(self) -> None:
         """Stop; the next bot makes whole what is open."""
@@ -172,6 +182,12 @@ class Scribe:
         scene = await streams.scene(self._desk.database, self._desk.tenant, *key)
         if scene is not None:
             await Pages(self._desk, self._ways, *key).finish(await self.text_of(scene), thread)
+
+    def _stand_by(self, now_s: float) -> None:
+        """Another bot speaks: what we know of its messages is true no longer, and asking again can wait."""
+        self._pages = {key: pages for key, pages in self._pages.items() if key in self._work}
+        for voice in self._voices.values():
+            voice.due_s = max(voice.due_s, now_s + _LOOK_S)
 
     def _is_due(self, key: tuple[str, int], voice: _Voice, now_s: float) -> bool:
         grew = not voice.is_over and voice.shown < voice.end

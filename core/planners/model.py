@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from core.planners import script
+from core.planners import pace, script
 from core.planners.agents import ModelSpec
 from core.planners.dialogue import MAX_ANSWER_BYTES, MOST_ASKED, Answer, AskedCall, Prompt, Returned, Told
 from core.planners.thinking import ModelFailed, OnText
@@ -44,7 +44,7 @@ class Models:
         """One answer of one model, as `LanguageModel` says."""
         if spec.provider == "script":
             said = await asyncio.to_thread(script.answer, spec, prompt, n, position)
-            pieces, pause_s = said.pieces()
+            pieces, pause_s = pace.pieces(said.turn, said.answer.text)
             for piece in pieces:
                 on_text(piece)
                 await asyncio.sleep(pause_s)

@@ -3,13 +3,13 @@
 A turn says `text`, `calls` (a list of `{tool, with, id}`), `plan` (a list of `{title, status}`) or `error` (the turn
 fails as a vendor's would: `busy`, `refused` or `garbage`). `if` leaves it out, and `${{ … }}` puts in what came of an
 earlier call that has an `id`, both as in a playbook: so a script says what it read, and not what it hoped for. After
-the last turn it says its last words again. `seconds` is how long it takes to write its text.
+the last turn it says its last words again. `seconds` is how long it takes to write its text
+(`pace`).
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import TerminalError
@@ -19,9 +19,6 @@ from core.planners.dialogue import Answer, AskedCall, PlanItem, Prompt, Returned
 from core.planners.references import MissingValue, TemplateError, template
 from core.planners.thinking import ModelFailed
 
-MOST_SECONDS = 60.0
-"""The longest a script may take to write one text."""
-
 _STATUSES = ("pending", "running", "done", "failed", "skipped")
 _NOT_MADE = {"status": "skipped", "out": {}, "error": ""}
 
@@ -30,18 +27,10 @@ _Turn = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Said:
-    """The answer of a turn, and how long it takes to write its text."""
+    """An answer, and the turn it comes from."""
 
     answer: Answer
-    seconds: float = 0.0
-
-    def pieces(self) -> tuple[list[str], float]:
-        """The text as it is written, word by word, and how many seconds there are between two of them."""
-        text = self.answer.text
-        if not text or self.seconds <= 0:
-            return [text], 0.0
-        words = re.findall(r"\s*\S+\s*$|\s*\S+", text)
-        return words, min(self.seconds, MOST_SECONDS) / max(len(words), 1)
+    turn: _Turn = field(default_factory=dict)
 
 
 def answer(spec: ModelSpec, prompt: Prompt, n: int, position: int) -> Said:
@@ -66,8 +55,7 @@ def answer(spec: ModelSpec, prompt: Prompt, n: int, position: int) -> Said:
     if turn is None:
         said = [each.text for each in prompt.said if isinstance(each, Answer) and each.text]
         return Said(Answer(n, said[-1] if said else "The script has no more turns.", (), None, spec.label, 0, 0))
-    seconds = turn.get("seconds", 0)
-    return Said(walk.spoken(turn, n), seconds if isinstance(seconds, int | float) else 0.0)
+    return Said(walk.spoken(turn, n), turn)
 
 
 def _given(prompt: Prompt) -> list[list[Returned]]:

@@ -27,11 +27,25 @@ def plan(*statuses: str) -> tuple[str, dict[str, object]]:
     return "plan", {"steps": steps}
 
 
+ANSWER = """All is well; the report is attached.
+
+**What I looked at**
+
+- The files in the workspace: there was nothing that should not be there.
+- The report that was asked for, which says in one line how things are.
+
+**What is left to do**
+
+- Nothing that I know of. Whoever reads this may want to look at the report, which is short, and ask again if it
+  does not say what they wanted to know.
+- The next one can be asked for in the same words.
+"""
+
 STORY = [
     Say("", [plan("running", "pending", "pending"), ("files-list", {"path": "."})], usage=(900, 60)),
     Say("", [plan("done", "running", "pending"), ("files-write", {"path": "report.md", "content": "# All is well\n"})]),
     Say("", [("artifact", {"path": "report.md"})], usage=(1_100, 40)),
-    Say("All is well; the report is attached.", [], usage=(1_200, 30)),
+    Say(ANSWER, [], usage=(1_200, 30), holds=asyncio.Event()),
 ]
 
 
@@ -77,7 +91,16 @@ async def test_a_person_watches_a_model_work_and_an_approver_lets_it_spend_more(
             await theirs.get_by_role("button", name="Add $0.02").last.click()
             await approver.get_by_test_id("confirm-yes").click()
 
-            await expect(thread).to_contain_text("All is well; the report is attached.", timeout=_SOON_MS)
+            growing = thread.locator(".is-streaming")
+            await expect(growing).to_contain_text("All is well; the report is attached.", timeout=_SOON_MS)
+            await expect(growing.locator("strong")).to_have_text("What I looked at")
+            if pictures:
+                await page.screenshot(path=f"{pictures}/agent-writing.png", full_page=True)
+            assert STORY[-1].holds is not None
+            STORY[-1].holds.set()
+            await expect(thread).to_contain_text("Its answer stands above.", timeout=_SOON_MS)
+            await expect(growing).to_have_count(0)
+            await expect(thread).to_contain_text("The next one can be asked for in the same words.")
             await expect(thread).to_contain_text("report.md")
             await expect(thread).to_contain_text("thinks with clever-1")
             for title in PLAN:

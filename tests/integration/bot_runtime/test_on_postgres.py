@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 
 from core.clock import SystemClock
 from core.ids import TENANT
@@ -10,6 +11,7 @@ from core.record.states import RunState
 from core.store import inbox
 from tests.databases import empty
 from tests.integration.bot_runtime.office import House, Team, attached, poll, words
+from tests.integration.bot_runtime.test_reading_along import ENDED, TEXT, Author, is_open, listens, shows
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -77,3 +79,22 @@ async def test_a_request_decided_later_and_a_refusal(house: House, team: Team) -
 
     await team.hears("There is no playbook")
     assert 1 == len(await house.runs())
+
+
+async def test_people_read_along_and_the_next_bot_makes_it_whole(house: House, team: Team, redis_url: str) -> None:
+    bot = await house.start_bot()
+    await team.say("@banksman idle")
+    run = await house.run()
+    async with Redis.from_url(redis_url) as redis:
+        await listens(redis)
+        writer = Author(house, redis, run)
+        await writer.begins()
+        await writer.says(TEXT[:50])
+        await shows(team, TEXT[:50])
+        await bot.end()
+        await writer.answers(TEXT)
+        await house.start_bot()
+
+        await team.hears(ENDED)
+    assert 1 == len(await shows(team, TEXT))
+    assert 0 == await is_open(team)

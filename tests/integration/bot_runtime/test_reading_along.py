@@ -17,6 +17,7 @@ from core.record.rows import RunRow
 from core.record.states import RunState
 from core.runs.draft import Draft
 from tests.integration.bot_runtime.office import House, Running, Team, poll, words
+from tests.integration.bot_runtime.test_damaged import flip
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -45,7 +46,7 @@ class Author:
         delta = Delta(TENANT, self.run.id, self.turn, at, text)
         assert await self._redis.publish(CHANNEL, delta.to_bytes()), "nobody listens"
 
-    async def answers(self, text: str, *, ends: bool = True, outcome: str | None = None) -> None:
+    async def answers(self, text: str, *, damaged: bool = False) -> None:
         """The answer is durable, and the run ends with it."""
         data = Answer(self.turn, text, (), None, "clever-1", 1, 1).to_bytes()
         stored = await self._house.objects.put(_once(data), cap_bytes=len(data))
@@ -57,13 +58,11 @@ class Author:
             values = {"status": "answered", "answer_sha256": stored.sha256}
             draft.update("model_turns", {"run_id": self.run.id, "n": self.turn}, values)
             draft.fact("model-answered")
-            if ends:
-                draft.end(RunState.COMPLETED, outcome or f"{text.strip()}\n\n(Nothing was checked.)", now_ms=now_ms)
+            draft.end(RunState.COMPLETED, f"{text.strip()}\n\n(Nothing was checked.)", now_ms=now_ms)
 
+        if damaged:
+            flip(self._house, stored.sha256)
         await self._house.change(self.run.id, write)
-        await self._house_bell()
-
-    async def _house_bell(self) -> None:
         await self._redis.publish("banksman:delivery", self.run.id)
 
     async def fails(self) -> None:
@@ -267,6 +266,38 @@ async def test_a_bot_that_starts_finishes_what_the_last_one_began(
     assert 1 == len(await shows(team, TEXT))
     assert 0 == await is_open(team)
     assert "All is well" not in words(ending)
+
+
+@pytest.mark.parametrize("lost", ["chat.startStream", "chat.postMessage"])
+async def test_a_message_nobody_was_told_of_is_found_by_the_next_bot(
+    house: House, bot: Running, team: Team, author: Begin, lost: str
+) -> None:
+    writer = await author()
+    if lost == "chat.postMessage":
+        await team.fault("refuse", method="chat.startStream", count=None)
+    await team.fault("lose_reply", method=lost, count=1)
+    await writer.says(TEXT[:50])
+    await shows(team, TEXT[:50])
+    await bot.end()
+    await writer.answers(TEXT)
+
+    await house.start_bot()
+    ending = await team.hears(ENDED)
+
+    assert 1 == len(await shows(team, TEXT))
+    assert 0 == await is_open(team)
+    assert "All is well" not in words(ending)
+
+
+async def test_an_answer_that_is_damaged_leaves_no_stream_open(team: Team, author: Begin) -> None:
+    writer = await author()
+    await writer.says(TEXT[:50])
+    await shows(team, TEXT[:50])
+    await writer.answers(TEXT, damaged=True)
+
+    assert "All is well" in words(await team.hears(ENDED))
+    assert 0 == await is_open(team)
+    assert await _has(team, "It broke off here.")
 
 
 @pytest.mark.parametrize("how", ["killed", "failed", "frozen"])
