@@ -255,7 +255,11 @@ class Driver:
             await self._abandon(run.tenant, run.id, type(error).__name__)
         finally:
             # Before anything else is awaited: from here on the run may be claimed again, by us too.
-            driven = self._driving.pop(run.id)
+            driven = self._driving.get(run.id)
+            if driven is not None and driven.kill is not kill:
+                driven = None  # claimed again before this slice heard that it had given it back: that one is driven on
+            if driven is not None:
+                del self._driving[run.id]
             ended_s = time.monotonic()
             if kill.is_set():
                 # Or a look at stopped runs could prove this stop first, without what the slice had to end.
@@ -266,7 +270,7 @@ class Driver:
                 stopped = await self._report(run.tenant, run.id, below=run.fence + 1, ended=work.processes_ended)
             finally:
                 self._reporting.discard(run.id)
-        elif driven.rung_again and not self._draining:
+        elif driven is not None and driven.rung_again and not self._draining:
             self._again(run.id)
         how = ending(after, is_killed=kill.is_set(), was_stopped=stopped, is_draining=self._draining)
         metrics.SLICES.labels(how).observe(ended_s - began_s)

@@ -3,18 +3,20 @@ after a sleep.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 
 from core.errors import RetryableError
 from core.ids import TENANT
 from core.principals import Principal
-from core.record.changes import Decided
+from core.record.changes import Answer, Decided, RunChange
 from core.record.states import CallStatus, RunState
 from core.runs.commands.kill import kill
 from core.runs.workspaces import Workspaces
-from core.store.lane import Target
+from core.store.lane import Lane, Target
 from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig, step, succeed, until
 
@@ -194,6 +196,52 @@ async def test_a_directory_that_was_not_finished_is_finished(rig: Rig, monkeypat
     await until(completed)
 
     assert 2 == len(made)
+
+
+class ClaimedAtOnce:
+    """A lane that has what was given back claimed before whoever gave it back knows that it has."""
+
+    def __init__(self, lane: Lane, claim: Callable[[], Awaitable[int]]) -> None:
+        self._lane = lane
+        self._claim = claim
+        self.claimed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lane, name)
+
+    async def apply(self, changes: Sequence[RunChange]) -> list[Answer | None]:
+        answers = await self._lane.apply(changes)
+        if any(change.run.get("due_at") and change.run.get("lease_owner", "") is None for change in changes):
+            self.claimed += await self._claim()
+        return answers
+
+
+async def test_a_run_claimed_the_moment_it_was_given_back_can_still_be_stopped(rig: Rig) -> None:
+    stopped = asyncio.Event()
+
+    async def tries_twice(probe: Probe, context: ToolContext) -> ToolResult:
+        if len(probe.contexts) == 1:
+            return ToolResult("failed-safe", error="it was busy")
+        await context.kill.wait()
+        stopped.set()
+        return ToolResult("failed", error="stopped")
+
+    probe = rig.tool("work", tries_twice)
+    driver = await rig.start()
+    run_id = await rig.ask(step("one", "work"))
+    lane = ClaimedAtOnce(rig.database.journal.lane, driver.poll)
+    rig.database.journal.lane = lane  # type: ignore[assignment]  # it passes on what it does not have
+    driving = asyncio.create_task(driver.on_ring(run_id, 0))
+
+    async def tried_twice() -> bool:
+        return len(probe.contexts) == 2
+
+    await until(tried_twice)
+    await driving
+    assert 1 == lane.claimed
+    await _kill(rig, run_id)
+    await driver.check_stopped(run_id)
+    await stopped.wait()
 
 
 async def test_a_clock_that_is_set_back_strands_nothing(rig: Rig) -> None:
