@@ -38,7 +38,7 @@ ELSEWHERE = {
     "I33": "once the signed log exists",
     "I41": "once the signed log exists",
     "I44": "tests/security/ingress: this rig speaks Socket Mode",
-    "I23": "once there are budgets (held by its query, over no rows)",
+    "I23": "tests/integration/worker/test_spending: no run of this rig thinks with a model",
 }
 """Rules that this rig does not put to the test, and why."""
 
