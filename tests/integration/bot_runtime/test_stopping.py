@@ -58,6 +58,8 @@ async def test_who_may_not_stop_is_told_so(house: House, team: Team, ready: Read
     await team.hears("cannot stop runs here", user="U0GUEST")
     assert STOPPED is not (await house.run(None)).run_state
 
+    # The card is not redrawn before the last one has pressed its button, too.
+    await team.fault("hang", method="chat.update", seconds=8)
     await team.click(card, "run_kill", user="U0OPERATOR")
     await team.hears("Stop requested", user="U0OPERATOR")
     await team.click(card, "run_kill", user="U0REQUESTER")

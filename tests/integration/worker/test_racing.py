@@ -113,11 +113,12 @@ def voter(rig: Rig, database: Database, ask: Any, who: Principal, decision: Any 
 
 async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
     seen: Counter[str] = Counter()
+    pause = Pause(rng)
     for _ in rounds(seen):
         run_id = await waiting(rig)
         ask = await asked(rig, run_id)
         assert isinstance(await voter(rig, rig.database, ask, BEN)(), Decided)
-        pause_s = rng.uniform(0, 0.02)
+        pause_s = pause.next()
 
         async def deny(ask: Any = ask, pause_s: float = pause_s) -> Any:
             await asyncio.sleep(pause_s)
@@ -126,6 +127,7 @@ async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.R
         _, no = await released(rng, lambda run_id=run_id: rig.drive(run_id), deny)
         shown = await rig.drive(run_id)
         started = shown.actions[0].attempts
+        pause.was_first(isinstance(no, Decided))
         if isinstance(no, Decided):
             assert ("failed", 0) == (shown.state, started), "denied in time"
             seen["denied"] += 1
@@ -139,12 +141,13 @@ async def test_a_start_and_a_denial(rig: Rig, elsewhere: Database, rng: random.R
 async def test_an_approval_and_a_changed_policy(rig: Rig, elsewhere: Database, rng: random.Random) -> None:
     before, after = "{}", QUORUM_TWO.replace('"quorum":2', '"quorum":1')
     seen: Counter[str] = Counter()
+    pause = Pause(rng)
     for _ in rounds(seen):
         rig.policy = before
         run_id = await waiting(rig)
         ask = await asked(rig, run_id)
 
-        async def reload(pause_s: float = rng.uniform(0, 0.04)) -> None:
+        async def reload(pause_s: float = pause.next()) -> None:
             await asyncio.sleep(pause_s)
             rig.policy = after
 
@@ -158,6 +161,7 @@ async def test_an_approval_and_a_changed_policy(rig: Rig, elsewhere: Database, r
         assert used in (["consumed"], ["superseded", "pending"]), used
         assert (1 if used == ["consumed"] else 0) == sum(action.attempts for action in shown.actions)
         seen[used[0]] += 1
+        pause.was_first(used[0] == "superseded")
     assert {"consumed", "superseded"} == set(seen), seen
 
 
