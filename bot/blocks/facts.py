@@ -73,7 +73,7 @@ def cost(view: RunView) -> str:
     else:
         return ""
     tree = view.tree_cost_micro_usd
-    return text if tree is None else f"{text}, {money(tree)} with what it started"
+    return text if tree is None else f"{text}, {usd_text(tree)} with what it started"
 
 
 def wrapping_up(view: RunView, *, ended: bool = False) -> Block | None:

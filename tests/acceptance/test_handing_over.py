@@ -240,7 +240,9 @@ def _copied_back(home: Path, to: Path) -> None:
         for table in tables:
             if table in ("alembic_version", "transitions") or table.startswith("sqlite_"):
                 continue
-            columns = [row[1] for row in then.execute(f"PRAGMA table_info({table})")]
+            # What was never used is gone since.
+            kept = {row[1] for row in now.execute(f"PRAGMA table_info({table})")}
+            columns = [row[1] for row in then.execute(f"PRAGMA table_info({table})") if row[1] in kept]
             _insert(then, table, columns, now.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall())
         then.commit()
 
