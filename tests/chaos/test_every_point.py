@@ -10,7 +10,7 @@ from tests.chaos.rig.configuration import CLASSES
 from tests.chaos.rig.holding import every_point
 from tests.chaos.rig.trials import POINTS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.bot_http.house import HttpHouse, encoded, mention
 from tests.integration.bot_runtime.office import Team
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[3]
 
 

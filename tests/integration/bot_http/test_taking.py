@@ -26,7 +26,7 @@ from tests.integration.bot_http.house import (
 )
 from tests.integration.bot_runtime.office import CSV, Running, Team, attached, poll
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 async def test_a_mention_becomes_one_run_with_its_card(house: HttpHouse, bot: Running, team: Team) -> None:

@@ -14,7 +14,7 @@ from tests.integration.bot_runtime.office import House, Json, Running, Team, has
 from tests.integration.bot_runtime.test_deciding import APPROVER, asks, question
 from tests.integration.bot_runtime.test_delivering import _all_said, _thread
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 Ready = Callable[[], Awaitable[str]]
 PATCH = b"--- a\n+++ b\n+the whole patch\n"

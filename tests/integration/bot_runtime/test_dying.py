@@ -17,7 +17,7 @@ from core.store.tables import inbox, leaders
 from core.store.turnstile import Door, connect
 from tests.integration.bot_runtime.office import DEADLINE_S, House, Running, Team, poll, words
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 Process = asyncio.subprocess.Process
 Start = Callable[[str], Awaitable[Process]]

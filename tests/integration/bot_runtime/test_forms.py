@@ -11,7 +11,7 @@ from bot.intake import Accepted
 from core.record.states import RunState
 from tests.integration.bot_runtime.office import CSV, House, Json, Running, Team, attached, poll
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 USER = "U0REQUESTER"
 Opened = Callable[..., Awaitable[Json]]

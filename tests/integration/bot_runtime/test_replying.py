@@ -17,7 +17,7 @@ from tests.databases import empty, sqlite_url
 from tests.integration.bot_runtime.office import CONFIG, House, Team, attached, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import asks, question
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 AGENTS = """
 models:

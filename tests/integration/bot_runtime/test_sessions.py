@@ -16,7 +16,7 @@ from core.record.states import RunState
 from core.store.tables import leaders, sessions
 from tests.integration.bot_runtime.office import House, Running, Team, opened_playground, poll, words
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 Ready = Callable[[], Awaitable[str]]
 Told = Callable[[], list[tuple[str, str]]]

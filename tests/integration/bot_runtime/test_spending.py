@@ -11,7 +11,7 @@ from core.runs.allowance import Allowance
 from core.runs.draft import Draft
 from tests.integration.bot_runtime.office import House, Json, Team, has_button, poll, words
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 APPROVER, MEMBER = "U0APPROVER", "U0MEMBER"
 

@@ -26,7 +26,7 @@ from tests.integration.bot_http.house import (
 )
 from tests.integration.bot_runtime.office import Running
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 BODY = encoded(mention())
 Headers = Mapping[str, str | bytes | None]

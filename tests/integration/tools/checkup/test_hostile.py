@@ -12,7 +12,7 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.repository import CheckupArguments, RepoCheckup, RepoTests, SuiteArguments
 from tests.integration.tools.checkup.conftest import Repo
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 TEST = "def test_it():\n    assert True\n"
 DAEMON = """\

@@ -13,7 +13,7 @@ from core.tools.repository import RepoCheckup, RepoTests, SuiteArguments
 from tests.integration.tools.checkup.conftest import Repo
 from tests.integration.tools.conftest import Perform
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 PASSING = "def test_one():\n    assert 1\n\n\ndef test_two():\n    assert 2\n"
 FAILING = "def test_one():\n    assert 1\n\n\ndef test_two():\n    assert 1 == 2\n"
