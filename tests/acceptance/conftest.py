@@ -20,6 +20,8 @@ from tests.servers import PostgresServer
 _DATABASES = ("sqlite", "postgres")
 
 _standing: list[House] = []
+_shared: dict[str, House] = {}
+"""Houses that several tests use, by database."""
 _numbers = itertools.count(1)
 
 
@@ -91,19 +93,25 @@ def new_house(postgres_server: PostgresServer) -> Iterator[Builder]:
         _torn_down(house)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Take the shared houses down as soon as no test here comes next: even idle they take time from the others."""
+    yield
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        while _shared:
+            _torn_down(_shared.popitem()[1])
+
+
 @pytest.fixture(scope="session")
-def shared_houses(postgres_server: PostgresServer) -> Iterator[Callable[[str], House]]:
+def shared_houses(postgres_server: PostgresServer) -> Callable[[str], House]:
     """One house per database, started when first asked for."""
-    built: dict[str, House] = {}
 
     def find(database: str) -> House:
-        if database not in built:
-            built[database] = _built(lambda: postgres_server, database, {})
-        return built[database]
+        if database not in _shared:
+            _shared[database] = _built(lambda: postgres_server, database, {})
+        return _shared[database]
 
-    yield find
-    for house in built.values():
-        _torn_down(house)
+    return find
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
