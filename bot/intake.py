@@ -14,7 +14,7 @@ from typing import Any
 from bot.desk import Desk
 from bot.messages import Asked
 from bot.slack_errors import SlackError, SlackRevoked
-from core.config.agents import Channel, Chosen, UnknownAgent, choose
+from core.config.agents import Channel, Chosen, UnknownAgent, choose, contract_of
 from core.config.people import NotRecognised
 from core.crashpoints import crashpoint
 from core.errors import TerminalError
@@ -156,7 +156,7 @@ async def _decide(desk: Desk, asked: Asked, known: _Known) -> _Go | Reply:
     if len(underway) >= cap:
         has = f"{cap} run{'' if cap == 1 else 's'}"
         return Reply(f"You have {has} under way, which is the most one person may have. Stop one or wait for it.")
-    return _Go(_request(desk, asked, who, chosen, bound), bound.unused)
+    return _Go(_request(desk, asked, known.channel, who, chosen, bound), bound.unused)
 
 
 def _bind(desk: Desk, playbook: Playbook, asked: Asked, chosen: Chosen) -> Bound | MissingInputs:
@@ -165,8 +165,8 @@ def _bind(desk: Desk, playbook: Playbook, asked: Asked, chosen: Chosen) -> Bound
     return bind_inputs(playbook, chosen.rest, files, asked.given or {}, max_file_bytes=limit, hint=chosen.hint)
 
 
-def _request(desk: Desk, asked: Asked, who: Principal, chosen: Chosen, bound: Bound) -> Request:
-    source = desk.config.playbooks[chosen.agent]
+def _request(desk: Desk, asked: Asked, channel: Channel, who: Principal, chosen: Chosen, bound: Bound) -> Request:
+    source, contract = desk.config.playbooks[chosen.agent], contract_of(desk.config, channel)
     return Request(
         tenant=desk.tenant,
         source_key=asked.source_key,
@@ -177,7 +177,8 @@ def _request(desk: Desk, asked: Asked, who: Principal, chosen: Chosen, bound: Bo
         inputs={name: _slack_file(value, asked) for name, value in bound.inputs.items()},
         requester=who,
         surface=Surface(asked.team, asked.channel, asked.root_ts, asked.ts),
-        limits=limits_of(desk.config, source),
+        limits=limits_of(desk.config, source, contract),
+        contract=contract,
     )
 
 

@@ -248,7 +248,8 @@ def rulebooks(live: LiveConfig) -> Callable[[], Rulebook]:
 def rulebook(config: Config) -> Rulebook:
     """The operator's word as runs are decided by it."""
     roles = {name: frozenset(person.roles) for name, person in config.principals.items()}
-    return Rulebook(Pinned("policy", config.policy_text), parse(config.policy_text), toolbox(config), roles)
+    pinned = Pinned("policy", config.policy_text)
+    return Rulebook(pinned, parse(config.policy_text), toolbox(config), roles, config.contracts)
 
 
 def toolbox(config: Config) -> Toolbox:

@@ -40,6 +40,7 @@ def run_details(view: RunView, events: Sequence[EventView], *, now_ms: int) -> B
         rich(facts.headline(view)),
         facts.identity(view),
         facts.given(view),
+        facts.contract(view),
         rollback.of_another(view),
         _asked(view),
         facts.blocked(view),

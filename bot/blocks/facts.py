@@ -96,6 +96,19 @@ def given(view: RunView) -> Block | None:
     return context(*from_outside(view.given)) if view.given else None
 
 
+def contract(view: RunView) -> Block | None:
+    """What its channel's contract narrows for it, and the version of it."""
+    bound = view.contract
+    if bound is None:
+        return None
+    leaves = [word("Bound by the contract of "), say(bound.channel, limit=80)]
+    if bound.tools is not None:
+        leaves.append(say(f"· tools: {', '.join(bound.tools) or 'none'}", limit=300))
+    if bound.budget is not None:
+        leaves.append(word(f"· at most ${bound.budget}"))
+    return context(*leaves, word(f"· {bound.digest[:19]}…"))
+
+
 def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:
     """The plan with its ticks; a long one shows the stretch around the current step and says what it leaves out."""
     if not view.plan:

@@ -4,8 +4,10 @@ A first word that names a playbook runs it; otherwise the channel's own; otherwi
 the rest of the message means is the playbook's business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.actions.contract import Contract
 from core.config.load import Config
 from core.nearest import did_you_mean
 
@@ -46,38 +48,34 @@ def choose(config: Config, channel: Channel | None, text: str) -> Chosen | Unkno
     """
     word, rest = _first_word(text)
     name = word.casefold().rstrip(":,")
+    contract = contract_of(config, channel)
     if name in config.playbooks:
-        return Chosen(name, rest)
-    default = _default(config, channel)
-    if default is not None:
-        return Chosen(default, text.strip(), hint=_hint(config, word, default))
+        barred = None if contract is None else contract.bars_agent(name)
+        return Chosen(name, rest) if barred is None else UnknownAgent(barred)
+    open_ = [each for each in config.playbooks if contract is None or contract.bars_agent(each) is None]
+    if contract is not None and contract.agent is not None:
+        return Chosen(contract.agent, text.strip(), hint=_hint(open_, word, contract.agent))
     if not config.playbooks:
         return UnknownAgent(f"There is no playbook yet. Add one under `playbooks` in {config.path.name}.")
     if not word:
-        return UnknownAgent(f"Say what to run. {_listing(config)}")
-    return UnknownAgent(
-        f"There is no playbook `{_safe(word)}`. {did_you_mean(name, config.playbooks, noun='Playbooks')}"
-    )
+        return UnknownAgent(f"Say what to run. {did_you_mean('', open_, noun='Playbooks')}")
+    return UnknownAgent(f"There is no playbook `{_safe(word)}`. {did_you_mean(name, open_, noun='Playbooks')}")
 
 
-def _default(config: Config, channel: Channel | None) -> str | None:
+def contract_of(config: Config, channel: Channel | None) -> Contract | None:
+    """What holds in a channel; an id wins over a name."""
     if channel is None:
         return None
-    by_id = config.channels.get(channel.id)
-    by_name = config.channels.get(f"#{channel.name.removeprefix('#')}")
-    contract = by_id if by_id is not None else by_name
-    return contract.agent if contract is not None else None
+    by_id = config.contracts.get(channel.id)
+    by_name = config.contracts.get(f"#{channel.name.removeprefix('#')}")
+    return by_id if by_id is not None else by_name
 
 
-def _hint(config: Config, word: str, default: str) -> str:
-    others = [name for name in config.playbooks if name != default]
+def _hint(names: Sequence[str], word: str, default: str) -> str:
+    others = [name for name in names if name != default]
     if not word or not others:
         return ""
     return f"If you meant another playbook, begin with its name. {did_you_mean(word, others, noun='There are')}"
-
-
-def _listing(config: Config) -> str:
-    return did_you_mean("", config.playbooks, noun="Playbooks")
 
 
 def _first_word(text: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from core.actions.contract import Contract
 from core.config.accepted import Accepted, accepted_path, pin_of, read_accepted
 from core.config.builtin import UNDO
 from core.config.checks import policy_problems
@@ -101,6 +102,14 @@ class Config:
     def uses(self) -> Mapping[str, str]:
         """The operator's own tools, and the one that comes with Banksman behind each."""
         return {name: word.uses for name, word in self.tools.items() if word.uses is not None}
+
+    @cached_property
+    def contracts(self) -> Mapping[str, Contract]:
+        """What holds in channels, by `#name` or id as the file has them."""
+        return {
+            channel: Contract(channel, word.agent, word.agents, word.tools, word.budget)
+            for channel, word in self.channels.items()
+        }
 
     @cached_property
     def policy_text(self) -> str:
@@ -299,15 +308,22 @@ def _a(kind: str) -> str:
 
 
 def _unknown_agents(document: Document, content: ConfigFile, playbooks: Mapping[str, PlaybookSource]) -> list[Problem]:
-    return [
-        document.problem(
-            ["channels", channel, "agent"],
-            f"There is no playbook `{contract.agent}`.",
-            did_you_mean(contract.agent, playbooks, noun="Playbooks") or "Add one under `playbooks`.",
-        )
-        for channel, contract in content.channels.items()
-        if contract.agent is not None and contract.agent not in playbooks
-    ]
+    problems = []
+    for channel, contract in content.channels.items():
+        named: list[tuple[list[str | int], str]] = [
+            (["agents", at], each) for at, each in enumerate(contract.agents or ())
+        ]
+        if contract.agent is not None:
+            named.append((["agent"], contract.agent))
+        for at, name in named:
+            if name not in playbooks:
+                remedy = did_you_mean(name, playbooks, noun="Playbooks") or "Add one under `playbooks`."
+                problems.append(document.problem(["channels", channel, *at], f"There is no playbook `{name}`.", remedy))
+        if contract.agent is not None and contract.agents is not None and contract.agent not in contract.agents:
+            what = f"A mention would run `{contract.agent}`, which `agents` does not let be asked for here."
+            remedy = f"Add `{contract.agent}` to `agents`, or name another `agent`."
+            problems.append(document.problem(["channels", channel, "agent"], what, remedy))
+    return problems
 
 
 def _in_order(value: Any) -> Any:

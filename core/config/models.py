@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
-from core.config.language import BudgetsWord, ModelName, ModelWord
+from core.config.language import BudgetsWord, ModelName, ModelWord, Usd
 from core.config.problems import excerpt
-from core.config.rules import PolicySection
+from core.config.rules import PolicySection, ToolPattern
 from core.config.servers import McpSection
 
 EffectTier = Literal["read", "workspace", "compensable", "irreversible"]
@@ -35,6 +35,7 @@ def _os_users(value: Any) -> Any:
 AgentName = Annotated[
     Text, matching(r"[a-z][a-z0-9-]{0,39}", "a playbook's name", "weekly-report"), Kind("a playbook's name")
 ]
+AskedName = Annotated[AgentName, Kind("playbooks' names")]
 PersonName = Annotated[Text, matching(r"[a-z0-9][a-z0-9._-]{0,63}", "a principal's name", "ana.ruiz")]
 ToolName = Annotated[
     Text, matching(r"[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,2}", "a tool's name", "files.read")
@@ -75,10 +76,17 @@ class Person(Model):
 
 
 class ChannelContract(Model):
-    """What holds in one channel."""
+    """What holds in one channel: it only narrows what holds anyway."""
 
     agent: AgentName | None = None
     """The playbook a mention runs when its first word names none. Left out: the first word must name one."""
+    agents: tuple[AskedName, ...] | None = None
+    """The playbooks and agents that may be asked for. Left out: all; an empty list: none."""
+    tools: tuple[ToolPattern, ...] | None = None
+    """Tools that runs asked for here may call, and runs below them. Left out: all that hold anyway; an empty list:
+    none."""
+    budget: Usd | None = None
+    """What one run of an agent may spend, where the agent's own budget is not smaller. Left out: the agent's own."""
 
 
 def _place(value: str) -> str:

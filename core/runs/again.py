@@ -2,7 +2,7 @@
 
 from core.record.changes import RunChange
 from core.record.rows import ApprovalRow, CallRow, Snapshot
-from core.runs import asks, steps
+from core.runs import asks, contracts, steps
 from core.runs.rulebook import Rulebook
 from core.runs.stamps import Stamp
 from core.runs.steps import CallEnd
@@ -29,6 +29,10 @@ def again(
     Args:
         unsure: Whether an attempt before may have done it: then it cannot be said to have failed.
     """
+    if (barred := contracts.forbidden(snapshot, call.tool, rules)) is not None:
+        error = f"{call.error or why}; it is not tried again: {barred[1]}"
+        end = CallEnd("unknown" if unsure else "failed", {}, error=error, resolved_by="recovery")
+        return steps.end_call(snapshot, call, end, stamp)
     if approval is not None:
         tool = rules.toolbox.find(call.tool)
         used_for_ms = stamp.now_ms - (approval.consumed_at or 0)

@@ -1,5 +1,5 @@
-"""What a run may use and has used (money, tokens, steps, tool calls, time), what its thread was told of that, and
-whether it is to wrap up.
+"""What a run may use and has used (money, tokens, steps, tool calls, time), what its thread was told of that, whether
+it is to wrap up, and the contract of its channel.
 
 Pure. Money is taken out of budgets that many runs share before it is spent (`turns`); the other caps are the run's
 alone, so looking at its own rows before each step is enough.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from core.actions.contract import Contract
 from core.budgets import usd_text
 from core.config.quantities import duration_text
 from core.planners.base import Act, Finish, GiveUp, Think
@@ -46,6 +47,8 @@ class Allowance:
     short: Unit | None = None
     """What there was not enough of when it was blocked last."""
     wrap_up: WrapUp | None = None
+    contract: Contract | None = None
+    """Of the channel it was asked for in, as it was then."""
 
     def to_json(self) -> str:
         """As the run's row holds it."""
@@ -54,6 +57,8 @@ class Allowance:
             body["short"] = self.short
         if self.wrap_up is not None:
             body["wrap_up"] = vars(self.wrap_up)
+        if self.contract is not None:
+            body["contract"] = self.contract.to_json()
         return dumps(body)
 
 
@@ -82,9 +87,13 @@ class Usage:
 def allowance(text: str) -> Allowance:
     """Read what a row holds."""
     body = json.loads(text)
-    told = body.get("wrap_up")
+    told, contract = body.get("wrap_up"), body.get("contract")
     return Allowance(
-        body.get("caps", {}), body.get("warned", {}), body.get("short"), None if told is None else WrapUp(**told)
+        body.get("caps", {}),
+        body.get("warned", {}),
+        body.get("short"),
+        None if told is None else WrapUp(**told),
+        None if contract is None else Contract.from_json(contract),
     )
 
 

@@ -2,7 +2,8 @@
 
 The call that asks is a wait (`waits`): each look of it makes sure that the run below is there and says how far that is.
 That run is found by the call's id, so looking twice, or a look of a worker that died, starts nothing twice. It may use
-no tool that the run above may not use, and spend no more than that has left; its steps count as steps of the run above.
+no tool that the run above may not use, is bound by the same contract of a channel, and may spend no more than that has
+left; its steps count as steps of the run above.
 """
 
 import json
@@ -19,6 +20,7 @@ from core.queue import Doorbell
 from core.record.changes import Decided, Refusal
 from core.record.rows import CallRow, RunRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, CallStatus, RunState
+from core.runs import allowance
 from core.runs.allowance import UNITS, steps_taken
 from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
 from core.runs.draft import Draft
@@ -127,6 +129,7 @@ def begin(
         loaded=True,
         limits=limits,
         authors=tuple(run.authors),
+        contract=allowance.of(above).contract,
     )
     return Decided((accept(request, run_id=child_id, salt=salt, now_ms=now_ms, below=run),), f"Run {child_id} began.")
 

@@ -16,8 +16,9 @@ from core.clock import Clock
 from core.errors import BanksmanError, RetryableError, TerminalError
 from core.planners.base import Act
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
+from core.runs import contracts
 from core.runs.calls import Bench, context_of, removed
-from core.runs.proposals import Proposed, proposal
+from core.runs.proposals import Proposed
 from core.runs.rulebook import Rulebook
 from core.runs.run_again import with_fresh_approval
 from core.runs.starting import Verdict, may_start
@@ -34,8 +35,8 @@ MOST_INPUT_BYTES = 200_000
 
 
 def decided(snapshot: Snapshot, act: Act, tool: DeclaredTool, rules: Rulebook) -> Proposed:
-    """What policy says of an act as the planner gave it."""
-    decision = with_fresh_approval(snapshot, act.step, rules.policy.decide(proposal(snapshot.run, tool, act.args)))
+    """What policy and the channel's contract say of an act as the planner gave it."""
+    decision = with_fresh_approval(snapshot, act.step, contracts.decide(snapshot, tool, act.args, rules))
     return Proposed(act, tool, decision)
 
 
@@ -81,7 +82,7 @@ async def prepared(
     except BanksmanError as error:
         return Proposed(act, tool, proposed.decision, failure=error.user_text)
     # Policy looks at what would really run, not at what was asked for.
-    word = rules.policy.decide(proposal(snapshot.run, tool, found.args))
+    word = contracts.decide(snapshot, tool, found.args, rules)
     decision = with_fresh_approval(snapshot, act.step, word)
     return Proposed(act, tool, decision, found, inputs)
 

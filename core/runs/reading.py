@@ -183,6 +183,7 @@ def _view(
         usages=allowance.usages(found, run.ended_at or run.updated_at),
         short=held.short,
         wrap_up=held.wrap_up,
+        contract=held.contract,
         tree_cost_micro_usd=tree_cost,
         steering=run.steering,
         given=material.given(found),

@@ -5,8 +5,9 @@ rulebook; a run pins the policy it was decided by, and is pinned again when that
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.actions.contract import Contract
 from core.actions.policy import Policy
 from core.runs.commands.request import Pinned
 from core.runs.toolbox import Toolbox
@@ -21,3 +22,15 @@ class Rulebook:
     toolbox: Toolbox
     roles: Mapping[str, frozenset[str]]
     """Of the people the operator names; for votes from a command line, which Slack knows nothing of."""
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    """Of channels, by `#name` or id as the file has them."""
+
+    def contract(self, channel: str | None, pinned: str | None) -> Contract | None:
+        """What a channel's contract says now.
+
+        Args:
+            channel: Its id; `None` = no channel.
+            pinned: By what name the run's own contract was found: only the bot can ask Slack for a channel's name.
+        """
+        found = None if channel is None else self.contracts.get(channel)
+        return found if found is not None or pinned is None else self.contracts.get(pinned)

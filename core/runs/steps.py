@@ -16,7 +16,7 @@ from core.record.changes import RunChange
 from core.record.freezes import FreezeRow
 from core.record.rows import ApprovalRow, CallRow, Snapshot, dumps
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs import allowance, asks, halts, proposals, replies, run_again, waiting
+from core.runs import allowance, asks, contracts, halts, proposals, replies, run_again, waiting
 from core.runs.commands.request import Pinned
 from core.runs.draft import Draft
 from core.runs.in_doubt import in_doubt
@@ -289,6 +289,8 @@ def _act(draft: Draft, proposed: Proposed, *, call_id: str, nonce: str, stamp: S
 def _refused(snapshot: Snapshot, proposed: Proposed, call: CallRow) -> str | None:
     """Why nobody is asked about this action, if so."""
     decision = proposed.decision
+    if decision.verdict == "deny" and decision.rule.startswith(contracts.RULE):
+        return decision.why
     if decision.verdict == "deny":
         return f"The policy's rule `{decision.rule}` forbids it: {decision.why}"
     before = asks.denied_before(snapshot, call.effect_digest)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from core.actions.contract import Contract
 from core.clock import rfc3339
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
@@ -267,6 +268,8 @@ class RunView:
     """Who told it to finish with what it has, if anybody did."""
     tree_cost_micro_usd: int | None = None
     """What it cost with everything it started; `None` = it started nothing."""
+    contract: Contract | None = None
+    """Of the channel it was asked for in, as it was then."""
     steering: str = "ask"
     """Whose replies count: `off`, `ask` or `auto`."""
     given: tuple[str, ...] = ()
@@ -316,6 +319,15 @@ class RunView:
             "wrap_up": None
             if self.wrap_up is None
             else {"by": self.wrap_up.by, "at": rfc3339(self.wrap_up.at_ms), "answers": self.wrap_up.answers},
+            "contract": None
+            if self.contract is None
+            else {
+                "channel": self.contract.channel,
+                "digest": self.contract.digest,
+                "agents": None if self.contract.agents is None else list(self.contract.agents),
+                "tools": None if self.contract.tools is None else list(self.contract.tools),
+                "budget": self.contract.budget,
+            },
             "steering": self.steering,
         }
         return {

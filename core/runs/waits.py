@@ -13,7 +13,7 @@ from core.planners.waiting import Seen, judged, sees_failures
 from core.record.changes import RunChange
 from core.record.rows import CallRow, Snapshot
 from core.record.states import CallStatus, RunState
-from core.runs import proposals, steps
+from core.runs import contracts, proposals, steps
 from core.runs.draft import Draft
 from core.runs.rulebook import Rulebook
 from core.runs.stamps import Stamp
@@ -80,6 +80,8 @@ def _may_not(snapshot: Snapshot, call: CallRow, rules: Rulebook) -> str | None:
     if tool is None or tool.digest != call.tool_digest:
         return f"the tool `{call.tool}` changed while it waited"
     args = json.loads(call.envelope)["args"]
+    if (barred := contracts.forbidden(snapshot, call.tool, rules)) is not None:
+        return barred[1]
     word = rules.policy.decide(proposals.proposal(snapshot.run, tool, args))
     if word.verdict != "allow" or word.tier != "read":
         return f"the policy's rule `{word.rule}` no longer lets `{call.tool}` look by itself"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.actions.contract import Contract
 from core.actions.policy import Approvers
 from core.config.load import load_config
 from core.config.people import principal_for_slack
@@ -105,6 +106,7 @@ VIEW = RunView(
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
     usages=(Usage("money", 1, 2),),
     wrap_up=WrapUp("ana", None, AT_MS, 1),
+    contract=Contract("#ops", None, ("triage",), ("shell",), "0.50"),
     replies=(ReplyView("run_1:1.0", "mia", "U2", "", "sha256:00", AT_MS, "taken", "ana", 1),),
     waiting=WaitView("A", "look.out.x", AT_MS, AT_MS, AT_MS, 1, ""),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),

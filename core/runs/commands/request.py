@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.actions.contract import Contract
 from core.actions.envelope import canonical, digest, salted
 from core.ids import RunId
 from core.principals import Actor, Principal
@@ -73,6 +74,8 @@ class Request:
     loaded: bool = False
     """Everything it needs is stored already (runs not from Slack): born `context-loaded`."""
     limits: Limits = Limits()
+    contract: Contract | None = None
+    """Of the channel it is asked for in."""
     authors: tuple[str, ...] = ()
     """Principals whose messages are input of the run already."""
     inbox: Insert | None = None
@@ -127,7 +130,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         step_cap=request.limits.steps,
         ask_cap=request.limits.asks,
         budget_micro_usd=request.limits.budget_micro_usd,
-        allowance_json=Allowance(request.limits.caps).to_json(),
+        allowance_json=Allowance(request.limits.caps, contract=request.contract).to_json(),
         event_hash=GENESIS,
         event_at=now_ms,
         created_at=now_ms,
@@ -137,8 +140,9 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         {"request": salted(salt, request.text), "document": request.document.digest},
         *({"artifact": file.id, "digest": salted(salt, file.sha256)} for file in request.files),
     )
+    bound = () if request.contract is None else ({"contract": request.contract.digest},)
     actor = Actor.of(request.requester)
-    drafts = [EventDraft("state", actor, row.policy_digest, None, RunState.CREATED, None, evidence)]
+    drafts = [EventDraft("state", actor, row.policy_digest, None, RunState.CREATED, None, (*evidence, *bound))]
     if request.loaded:
         loaded = EventDraft(
             "state", actor, row.policy_digest, RunState.CREATED, RunState.CONTEXT_LOADED, None, evidence[1:]
@@ -159,6 +163,9 @@ def repeated(request: Request, existing: Snapshot) -> Refusal | None:
 
 
 def _rows(request: Request, row: RunRow, now_ms: int) -> tuple[Insert, ...]:
+    documents = [request.document, request.policy]
+    if request.contract is not None:
+        documents.append(Pinned("contract", request.contract.text))
     inserts = [
         Insert(
             "documents",
@@ -170,7 +177,7 @@ def _rows(request: Request, row: RunRow, now_ms: int) -> tuple[Insert, ...]:
                 "created_at": now_ms,
             },
         )
-        for pinned in (request.document, request.policy)
+        for pinned in documents
     ]
     for file in request.files:
         blob = {"tenant": row.tenant, "sha256": file.sha256, "size": file.size, "created_at": now_ms}

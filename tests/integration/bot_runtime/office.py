@@ -43,7 +43,7 @@ principals:
   approver: {roles: [approver], slack: [T0PLAYGRND/U0APPROVER]}
   approver2: {roles: [approver], slack: [T0PLAYGRND/U0APPROVER2]}
 channels:
-  "#data": {agent: report}
+  "#data": {agent: report, agents: [report, greet, idle]}
 tools:
   files.list: {tier: read, recovery: pure}
 limits: {runs-per-person: 20}

@@ -4,9 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from bot.messages import Asked
+from core.actions.contract import Contract
 from core.clock import SystemClock
 from core.ids import TENANT
 from core.record.states import RunState
+from core.runs.allowance import allowance
 from core.store import inbox
 from core.store.tables import inbox as inbox_table
 from tests.integration.bot_runtime.office import CSV, House, Running, Team, attached, has_button, poll, words
@@ -28,6 +30,15 @@ async def test_a_mention_becomes_one_run_with_eyes_and_one_card(house: House, bo
 
 async def _eyes(team: Team, ts: str) -> bool:
     return [["eyes"]] == [[one["name"] for one in (await team.message(ts))["reactions"]]]
+
+
+async def test_a_run_pins_the_contract_of_the_channel_it_was_asked_for_in(
+    house: House, bot: Running, team: Team
+) -> None:
+    await team.say("@banksman idle")
+
+    contract = allowance((await house.run()).allowance_json).contract
+    assert contract == Contract("#data", "report", ("greet", "idle", "report"))
 
 
 async def test_two_mentions_in_one_thread_are_two_runs(house: House, bot: Running, team: Team) -> None:

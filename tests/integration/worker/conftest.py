@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from core.actions.contract import Contract
 from core.actions.policy import parse
 from core.artifacts import FileStore
 from core.budgets import micro_usd
@@ -128,6 +129,7 @@ class Rig:
     """Real tools, in place of `tools`."""
     policy: str = "{}"
     roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
     """Of the people the operator names."""
     planner: Planner = field(default_factory=PlaybookPlanner)
     model: LanguageModel = field(default_factory=Models)
@@ -203,9 +205,15 @@ class Rig:
     def rules(self) -> Rulebook:
         """What the operator says now."""
         toolbox = self.toolbox or Toolbox(self.tools, lambda name, args: AnyArguments(**args))
-        return Rulebook(Pinned("policy", self.policy), parse(self.policy), toolbox, self.roles)
+        return Rulebook(Pinned("policy", self.policy), parse(self.policy), toolbox, self.roles, self.contracts)
 
-    async def ask(self, *steps: dict[str, Any], step_cap: int = 200, source_key: str | None = None) -> str:
+    async def ask(
+        self,
+        *steps: dict[str, Any],
+        step_cap: int = 200,
+        source_key: str | None = None,
+        contract: Contract | None = None,
+    ) -> str:
         """Store a run of a playbook with these steps, ready to be driven."""
         ids = Ids(self.clock)
         run_id = ids.run()
@@ -221,6 +229,8 @@ class Rig:
             requester=Principal("ana"),
             loaded=True,
             limits=Limits(steps=step_cap),
+            surface=None if contract is None else Surface("T1", "C1", "1.1", "1.1"),
+            contract=contract,
         )
         now_ms = self.clock.wall_ms()
         await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))
@@ -233,6 +243,7 @@ class Rig:
         models: list[dict[str, Any]],
         tools: tuple[str, ...] = (),
         channel: str | None = None,
+        contract: Contract | None = None,
         **agent: Any,
     ) -> str:
         """Store a run of an agent that thinks with these models, ready to be driven.
@@ -260,6 +271,7 @@ class Rig:
             surface=None if channel is None else Surface("T1", channel, "1.1", "1.1"),
             loaded=True,
             limits=Limits(budget_micro_usd=budget, caps=caps),
+            contract=contract,
         )
         now_ms = self.clock.wall_ms()
         await self.database.journal.commit(accept(request, run_id=run_id, salt=ids.salt(), now_ms=now_ms))

@@ -82,3 +82,27 @@ def test_a_strange_word_is_shown_without_its_formatting(config: Config) -> None:
     assert isinstance(unknown, UnknownAgent)
     assert "`x" + "y" * 10 in unknown.sentence and "\u202e" not in unknown.sentence
     assert len(unknown.sentence) < 200
+
+
+@pytest.fixture
+def bound() -> Config:
+    text = b"""
+channels: {"#ops": {agent: tidy, agents: [tidy, report]}, "#shut": {agents: []}}
+playbooks: [{name: report}, {name: tidy}, {name: runaway}]
+"""
+    return parse_config(text, path=Path("banksman.yml"))
+
+
+def test_only_what_the_channels_contract_names_may_be_asked_for(bound: Config) -> None:
+    refused = choose(bound, OPS, "runaway now")
+
+    assert UnknownAgent("`runaway` may not be asked for in #ops: its contract names `tidy`, `report`.") == refused
+    assert Chosen("report", "now") == choose(bound, OPS, "report now")
+    assert Chosen("runaway", "now") == choose(bound, DATA, "runaway now") == choose(bound, None, "runaway now")
+
+
+def test_nobody_is_offered_what_the_contract_forbids(bound: Config) -> None:
+    hinted, shut = choose(bound, OPS, "runawy now"), choose(bound, Channel("C8", "shut"), "hello")
+
+    assert isinstance(hinted, Chosen) and "runaway" not in hinted.hint and "report" in hinted.hint
+    assert isinstance(shut, UnknownAgent) and "runaway" not in shut.sentence

@@ -45,6 +45,14 @@ MISTAKES = {
     "two playbooks of one name": ("playbooks: [{name: a}, {name: a}]", "playbooks[1].name", "two playbooks", "Rename"),
     "a channel's unknown playbook": ("channels: {'#x': {agent: reprot}}\nplaybooks: [{name: report}]",
                                      "channels.#x.agent", "no playbook `reprot`", "`report`"),
+    "an unknown playbook in a contract": (
+        "channels: {'#x': {agents: [report, tydi]}}\nplaybooks: [{name: report}, {name: tidy}]",
+        "channels.#x.agents[1]", "no playbook `tydi`", "`tidy`"),
+    "a channel's own playbook outside of its contract": (
+        "channels: {'#x': {agent: tidy, agents: [report]}}\nplaybooks: [{name: report}, {name: tidy}]",
+        "channels.#x.agent", "which `agents` does not let be asked for", "Add `tidy`"),
+    "a contract's budget that is no money": (
+        "channels: {'#x': {budget: a lot}}", "channels.#x.budget", "not an amount of money", "dollars"),
 }  # fmt: skip
 
 

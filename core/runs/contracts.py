@@ -1,0 +1,54 @@
+"""What the contract of its channel means for a run: its word comes before the policy's, and only ever says no.
+
+A call has to be let through by the contract the run pinned when it was accepted, and by the one its channel has now:
+a wider contract is for the runs that come after it, a narrower one holds at once. Runs below another one pin what
+that one has pinned. A rollback is bound by none, for it takes back what was allowed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.actions.contract import Contract
+from core.actions.policy import Decision
+from core.planners.waiting import DELEGATE
+from core.planners.waiting import TOOL as WAIT
+from core.record.rows import Snapshot
+from core.runs import allowance
+from core.runs.proposals import proposal
+from core.runs.rulebook import Rulebook
+from core.runs.toolbox import DeclaredTool
+from core.tools.ask import TOOL as ASK
+
+RULE = "channel:"
+"""Begins the name of the rule that decided, where a contract did; no rule of the operator has a colon."""
+
+_OURS = (ASK, WAIT, DELEGATE)
+"""They reach nothing: to ask people, to wait, and to hand work over to a run that is bound by the same contract."""
+
+
+def decide(snapshot: Snapshot, tool: DeclaredTool, args: Mapping[str, Any], rules: Rulebook) -> Decision:
+    """What holds for a call: the policy's word, unless a contract forbids it."""
+    word = rules.policy.decide(proposal(snapshot.run, tool, args))
+    barred = forbidden(snapshot, tool.tool.name, rules)
+    if barred is None:
+        return word
+    contract, why = barred
+    return replace(word, verdict="deny", rule=f"{RULE}{contract.channel}", why=why)
+
+
+def forbidden(snapshot: Snapshot, tool: str, rules: Rulebook) -> tuple[Contract, str] | None:
+    """The contract that keeps the run from calling this tool, with the sentence; `None` if none does."""
+    run = snapshot.run
+    if run.rolls_back is not None:
+        return None
+    pinned = allowance.of(snapshot).contract
+    now = rules.contract(run.channel, None if pinned is None else pinned.channel)
+    if now is not None and run.parent_id is None and (why := now.bars_agent(run.agent)) is not None:
+        return now, why
+    for contract in (pinned, now):
+        if contract is None or tool in _OURS:
+            continue
+        if (why := contract.bars_tool(tool)) is not None:
+            return contract, why
+    return None

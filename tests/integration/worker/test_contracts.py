@@ -1,0 +1,118 @@
+"""Runs asked for in a channel with a contract: what it forbids is refused, then and later, to whoever plans."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from core.actions.contract import Contract
+from core.ids import TENANT
+from core.runs import allowance, reading
+from core.store.tables import runs
+from tests.integration.worker.conftest import Probe, Rig, agent_document, step, succeed
+from tests.integration.worker.voting import BEN, vote
+from tests.invariants import broken
+
+LOOKS = Contract("#ops", tools=("look",))
+BARRED = "The contract of #ops does not let its runs use `shell`; it names `look`."
+
+
+@pytest.fixture
+async def shell(rig: Rig) -> Probe:
+    rig.tool("look", succeed, tier="read", recovery="pure")
+    rig.tool("delegate", succeed, tier="read")
+    probe = rig.tool("shell", succeed, tier="workspace")
+    await rig.start()
+    return probe
+
+
+async def test_a_playbook_calls_only_what_the_contract_names(rig: Rig, shell: Probe) -> None:
+    run_id = await rig.ask(step("a", "look"), step("b", "shell"), contract=LOOKS)
+    shown = await rig.drive(run_id)
+
+    assert ("failed", True) == (shown.state, BARRED in str(shown.outcome))
+    assert ["succeeded", "canceled"] == [each.status for each in shown.actions]
+    assert [] == shell.contexts
+    assert [] == await broken(rig.database)
+
+
+async def test_a_model_is_told_what_the_contract_forbids_and_goes_on(rig: Rig, shell: Probe) -> None:
+    turns: list[dict[str, Any]] = [
+        {"calls": [{"id": "a", "tool": "shell"}]},
+        {"calls": [{"tool": "look"}]},
+        {"text": "It said: ${{ steps.a.error }}"},
+    ]
+    more: dict[str, Any] = {"tools": ("look", "shell"), "channel": "C1", "contract": LOOKS}
+    run_id = await rig.ask_agent("Go.", models=[{"turns": turns}], **more)
+    shown = await rig.drive(run_id)
+
+    assert ("completed", True) == (shown.state, BARRED in str(shown.outcome))
+    assert [] == shell.contexts
+
+
+async def test_a_run_pins_the_contract_by_digest_and_shows_it(rig: Rig, shell: Probe) -> None:
+    run_id = await rig.ask(step("a", "look"), contract=LOOKS)
+    shown = await rig.drive(run_id)
+    created = (await reading.log(rig.database, TENANT, run_id))[0]
+
+    assert rig.station is not None
+    document = await rig.station.documents.find(TENANT, LOOKS.digest)
+    assert document is not None and LOOKS == Contract.from_json(json.loads(document.body))
+    assert {"contract": LOOKS.digest} in [dict(each) for each in created.evidence]
+    assert LOOKS.digest == shown.full_json()["run"]["contract"]["digest"]
+
+
+async def test_a_wider_contract_is_not_for_runs_that_were_accepted_before_it(rig: Rig, shell: Probe) -> None:
+    rig.contracts = {"#ops": Contract("#ops")}
+    run_id = await rig.ask(step("b", "shell"), contract=LOOKS)
+
+    assert "failed" == (await rig.drive(run_id)).state
+    assert [] == shell.contexts
+
+
+@pytest.mark.parametrize("at", ["#ops", "C1"])
+async def test_a_narrower_contract_holds_at_the_next_start(rig: Rig, shell: Probe, at: str) -> None:
+    run_id = await rig.ask(step("b", "shell"), contract=Contract("#ops"))
+    rig.contracts = {at: Contract(at, tools=("look",))}
+
+    assert "does not let its runs use `shell`" in str((await rig.drive(run_id)).outcome)
+    assert [] == shell.contexts
+
+
+async def test_what_a_channel_no_longer_lets_be_asked_for_starts_nothing_more(rig: Rig, shell: Probe) -> None:
+    run_id = await rig.ask(step("b", "shell"), contract=Contract("#ops"))
+    rig.contracts = {"#ops": Contract("#ops", agents=("other",))}
+
+    assert "`probe` may not be asked for in #ops" in str((await rig.drive(run_id)).outcome)
+    assert [] == shell.contexts
+
+
+async def test_an_approved_call_does_not_start_once_the_contract_forbids_it(rig: Rig) -> None:
+    push = rig.tool("push", succeed, tier="compensable")
+    await rig.start()
+    run_id = await rig.ask(step("b", "push"), contract=Contract("#ops"))
+    await rig.drive(run_id)
+    await vote(rig, run_id, BEN)
+    rig.contracts = {"#ops": LOOKS}
+    shown = await rig.drive(run_id)
+
+    assert "failed" == shown.state
+    assert [] == push.contexts
+    assert [] == await broken(rig.database)
+
+
+async def test_a_run_below_is_bound_by_the_contract_of_the_one_above(rig: Rig, shell: Probe) -> None:
+    counts = [{"calls": [{"id": "a", "tool": "shell"}]}, {"text": "${{ steps.a.error }}"}]
+    counter = agent_document(models=[{"turns": counts}], tools=("shell",), name="counter", budget="0.40")
+    turns = [{"calls": [{"tool": "delegate", "with": {"agent": "counter", "request": "Go."}}]}, {"text": "Done."}]
+    more: dict[str, Any] = {"tools": ("look", "shell"), "delegates": {"counter": counter}}
+    run_id = await rig.ask_agent("Go.", models=[{"turns": turns}], channel="C1", contract=LOOKS, **more)
+    await rig.drive(run_id)
+    async with rig.database.read() as connection:
+        below = (await connection.execute(select(runs.c.id).where(runs.c.parent_id == run_id))).scalar_one()
+    shown = await rig.drive(below)
+
+    assert LOOKS == allowance.of(await rig.row(below)).contract
+    assert BARRED in str(shown.outcome)
+    assert [] == shell.contexts
