@@ -10,6 +10,7 @@ from core.actions.contract import Contract
 from core.ids import TENANT
 from core.runs import allowance, reading
 from core.store.tables import runs
+from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig, agent_document, step, succeed
 from tests.integration.worker.voting import BEN, vote
 from tests.invariants import broken
@@ -116,3 +117,21 @@ async def test_a_run_below_is_bound_by_the_contract_of_the_one_above(rig: Rig, s
     assert LOOKS == allowance.of(await rig.row(below)).contract
     assert BARRED in str(shown.outcome)
     assert [] == shell.contexts
+
+
+@pytest.mark.parametrize(("came_of_it", "ends"), [("failed-safe", "failed"), ("unknown", "unknown")])
+async def test_a_call_is_not_tried_again_once_the_contract_forbids_it(rig: Rig, came_of_it: Any, ends: str) -> None:
+    async def narrow(probe: Probe, context: ToolContext) -> ToolResult:
+        rig.contracts = {"#ops": LOOKS}
+        return ToolResult(came_of_it, error="it was refused", retry_after_s=0)
+
+    probe = rig.tool("shell", narrow, tier="workspace", recovery="idempotent")
+    await rig.start()
+    run_id = await rig.ask(step("a", "shell"), contract=Contract("#ops"))
+    await rig.drive(run_id)
+    await rig.drive(run_id)
+
+    (call,) = (await rig.row(run_id)).calls
+    assert (ends, 1, 1) == (call.status, call.attempts, len(probe.contexts))
+    assert f"it is not tried again: {BARRED}" in str(call.error)
+    assert [] == await broken(rig.database)
