@@ -42,7 +42,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template
 @pytest.fixture
 async def agents(house: House) -> None:
     """A bot of an installation that has an agent."""
-    (house.home / "banksman.yml").write_text(CONFIG + AGENTS)
+    (house.home / "banksman.yml").write_text(CONFIG.replace("greet, idle]", "greet, idle, triage]") + AGENTS)
     (house.home / "turns.yml").write_text("- text: It is done.\n")
     await house.start_bot()
 
