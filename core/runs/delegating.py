@@ -18,11 +18,11 @@ from core.planners.agents import AgentSpec, Delegated, read_agent
 from core.principals import Actor, Principal
 from core.queue import Doorbell
 from core.record.changes import Decided, Refusal
-from core.record.rows import CallRow, RunRow, Snapshot
+from core.record.rows import CallRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, CallStatus, RunState
 from core.runs import allowance
 from core.runs.allowance import UNITS, steps_taken
-from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
+from core.runs.commands.request import Limits, Pinned, Request, accept, surface_of
 from core.runs.draft import Draft
 from core.runs.mind import KIND
 from core.runs.station import Station
@@ -125,7 +125,7 @@ def begin(
         text=args["request"],
         inputs={"request": args["request"]},
         requester=Principal(run.requester, slack_user=run.requester_slack),
-        surface=_surface(run),
+        surface=surface_of(run),
         loaded=True,
         limits=limits,
         authors=tuple(run.authors),
@@ -206,9 +206,3 @@ def _ended(child: Snapshot) -> CallEnd:
     if run.run_state is RunState.COMPLETED:
         return CallEnd("succeeded", out)
     return CallEnd("failed", out, error=f"run {run.id} is {run.state}: {said}")
-
-
-def _surface(run: RunRow) -> Surface | None:
-    if run.team is None or run.channel is None or run.thread_ts is None:
-        return None
-    return Surface(run.team, run.channel, run.thread_ts, run.message_ts or run.thread_ts)

@@ -30,6 +30,13 @@ class Surface:
     message_ts: str
 
 
+def surface_of(run: RunRow) -> Surface | None:
+    """Where a run below this one shows itself: in the same thread; `None` if this one has none."""
+    if run.team is None or run.channel is None or run.thread_ts is None:
+        return None
+    return Surface(run.team, run.channel, run.thread_ts, run.message_ts or run.thread_ts)
+
+
 @dataclass(frozen=True)
 class Pinned:
     """A text the run keeps as it is now."""

@@ -16,7 +16,7 @@ from core.record.changes import Decided, Refusal, RunChange
 from core.record.rows import CallRow, Snapshot, dumps
 from core.record.states import TERMINAL, RunState
 from core.runs.commands.kill import may_stop
-from core.runs.commands.request import Limits, Pinned, Request, Surface, accept
+from core.runs.commands.request import Limits, Pinned, Request, accept, surface_of
 from core.runs.draft import Draft
 from core.runs.undoing import KIND, Effect, effects, rollbacks_of
 from core.tools.base import Undoing
@@ -148,7 +148,6 @@ def _child(
         if effect.undo is not None
     ]
     kept = [{"step": call.step, "tool": call.tool} for call in stays]
-    in_thread = run.team is not None and run.channel is not None and run.thread_ts is not None
     request = Request(
         tenant=run.tenant,
         # Where its run's log is names it for good: two clicks are one rollback, and a later one is another.
@@ -159,9 +158,7 @@ def _child(
         text=asked.reason,
         inputs={"undoes": {step: effect.call.id for step, effect in steps}},
         requester=asked.by,
-        surface=Surface(run.team or "", run.channel or "", run.thread_ts or "", run.message_ts or run.thread_ts or "")
-        if in_thread
-        else None,
+        surface=surface_of(run),
         loaded=True,
         limits=replace(asked.limits, asks=asked.limits.asks + len(steps)),
     )
