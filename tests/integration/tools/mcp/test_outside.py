@@ -95,7 +95,7 @@ async def test_a_server_at_an_address_is_called_once(
     assert "succeeded" == result.status, result
     assert "noted a" == result.out["text"]
     assert ["a"] == notes(log)
-    assert context.label.run_id not in {label.run_id for label in labelled().values()}
+    assert context.label.call_id not in {label.call_id for label in labelled().values()}
 
 
 async def test_a_login_reaches_the_server_and_nobody_else(
