@@ -6,6 +6,7 @@ no tool that the run above may not use, is bound by the same contract of a chann
 left; its steps count as steps of the run above.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +14,16 @@ from functools import partial
 from typing import Any
 
 from core.config.document import canonical_json
+from core.errors import ArtifactCorrupt, RetryableError, TerminalError
 from core.ids import RunId
+from core.names import display_name
 from core.planners.agents import AgentSpec, Delegated, read_agent
 from core.principals import Actor, Principal
 from core.queue import Doorbell
 from core.record.changes import Decided, Refusal
 from core.record.rows import CallRow, Snapshot
-from core.record.states import DUE_NOW, TERMINAL, CallStatus, RunState
-from core.runs import allowance
+from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
+from core.runs import allowance, damage
 from core.runs.allowance import UNITS, steps_taken
 from core.runs.commands.request import Limits, Pinned, Request, accept, surface_of
 from core.runs.draft import Draft
@@ -31,6 +34,10 @@ from core.runs.waiting import Waiting
 from core.store import runs as run_queries
 from core.store.lane import Target
 from core.store.session import Database
+from core.tools import beneath
+
+FROM = "from"
+"""The directory for what runs below have kept, by their ids."""
 
 _MOST_SAID = 20_000
 _OVER = "the run that asked has gone another way"
@@ -71,7 +78,8 @@ async def look(station: Station, snapshot: Snapshot, call: CallRow, agent: Agent
     child = below(tree, call.id)
     if child is None:
         return CallEnd("failed", {}, error=answer.text)
-    return _ended(child)
+    end = _ended(child)
+    return await _with_files(station, snapshot, child, end) if end.out["done"] else end
 
 
 def begin(
@@ -188,6 +196,35 @@ async def wake_all(database: Database, doorbell: Doorbell, *, now_ms: int, limit
     return woken
 
 
+async def _with_files(station: Station, above: Snapshot, child: Snapshot, end: CallEnd) -> CallEnd:
+    """Put what the run below has kept into the working directory of the one above, and say where.
+
+    They come from the store, as they were kept, to places that only this call has; another look puts them there again.
+    """
+    kept = {display_name(each.name): each for each in child.artifacts if each.role == "output"}
+    files: list[str] = []
+    refused: dict[str, str] = {}
+    try:
+        workspace = await station.workspaces.ready(above) if kept else None
+        for name, each in kept.items():
+            assert workspace is not None
+            data = await station.bench.objects.read(each.sha256, max(each.size, 1))
+            path = f"{FROM}/{child.run.id}/{name}"
+            try:
+                await asyncio.to_thread(beneath.write_file, workspace, path, data)
+                files.append(path)
+            except beneath.PathRefused as error:
+                refused[name] = error.user_text
+    except ArtifactCorrupt as error:
+        why = damage.said(child, error)
+        return CallEnd("failed-safe", {}, error=why, parked=BlockedReason.ARTIFACT_INTEGRITY)
+    except RetryableError as error:
+        return CallEnd("failed-safe", {}, error=error.user_text, parked=BlockedReason.DEPENDENCY_DOWN)
+    except TerminalError as error:
+        return CallEnd("failed", end.out, error=error.user_text)
+    return replace(end, out={**end.out, "files": files, **({"refused": refused} if refused else {})})
+
+
 def _held(snapshot: Snapshot) -> int:
     """What a run has spent, and what it may be spending right now."""
     return snapshot.run.cost_micro_usd + sum(
@@ -201,8 +238,7 @@ def _ended(child: Snapshot) -> CallEnd:
     if not out["done"]:
         return CallEnd("succeeded", out)
     said = (run.outcome or "")[:_MOST_SAID]
-    files = [each.name for each in child.artifacts if each.role == "output"]
-    out |= {"outcome": said, "files": files}
+    out |= {"outcome": said}
     if run.run_state is RunState.COMPLETED:
         return CallEnd("succeeded", out)
     return CallEnd("failed", out, error=f"run {run.id} is {run.state}: {said}")

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from core.principals import Principal
 from core.queue import SilentDoorbell
 from core.record.changes import Decided
 from core.runs import delegating
+from core.runs.commands.again import ask_again
 from core.runs.commands.kill import kill
 from core.runs.views import RunView
 from core.store.lane import Target
 from core.store.tables import runs
-from tests.integration.worker.conftest import Rig, agent_document, succeed
+from core.tools.base import Produced, ToolContext, ToolResult
+from tests.integration.worker.conftest import Probe, Rig, agent_document, succeed
 from tests.invariants import broken
 
 ANA = Principal("ana")
@@ -71,8 +74,7 @@ async def test_an_agent_sleeps_until_the_run_below_has_ended_and_is_told_what_it
     shown = await office.drive(run_id)
 
     assert ("completed", True) == (shown.state, "It says: There are 3." in str(shown.outcome))
-    (call,) = (await office.row(run_id)).calls
-    out = json.loads(str(call.result_json))
+    out = await said_of_it(office, run_id)
     assert (child.id, "completed", True) == (out["run"], out["state"], out["done"])
     assert 1 == len(await below(office, run_id))
     assert [] == await broken(office.database)
@@ -120,8 +122,7 @@ async def test_steps_of_the_run_below_count_as_its_own(office: Rig) -> None:
     assert 7 == taken
 
     await office.drive(run_id)
-    (call,) = (await office.row(run_id)).calls
-    assert taken == json.loads(str(call.result_json))["steps"]
+    assert taken == (await said_of_it(office, run_id))["steps"]
     assert [] == await broken(office.database)
 
 
@@ -169,6 +170,87 @@ async def test_what_it_may_not_hand_over_it_is_told(
     shown = await office.look(run_id)
     assert ("completed", True) == (shown.state, said in str(shown.outcome)), shown.outcome
     assert [] == await below(office, run_id)
+
+
+COUNTED = "3 of them"
+
+
+async def handed_over(rig: Rig) -> tuple[str, str]:
+    """A run that waits for the end of one that has kept a file, and that one."""
+
+    async def keeps(probe: Probe, context: ToolContext) -> ToolResult:
+        path = context.scratch / "count.txt"
+        path.write_text(COUNTED)
+        return ToolResult("succeeded", {}, (Produced("count.txt", path, "text/plain"),))
+
+    async def reads(probe: Probe, context: ToolContext) -> ToolResult:
+        found = (context.workspace / "from").glob("*/*")
+        return ToolResult("succeeded", {"read": {path.name: path.read_text() for path in found}})
+
+    rig.tool("delegate", succeed, tier="read")
+    rig.tool("look", keeps, recovery="pure")
+    rig.tool("other", reads, tier="read", recovery="pure")
+    await rig.start()
+    turns = [ASKS[0], {"calls": [{"tool": "other"}]}, {"text": "It is read."}]
+    run_id = await ask(rig, turns, tools=("look", "other"))
+    (child,) = await below(rig, run_id)
+    assert "completed" == (await rig.drive(child.id)).state
+    return run_id, child.id
+
+
+async def said_of_it(rig: Rig, run_id: str) -> Any:
+    """What the call that handed work over has brought."""
+    call = (await rig.row(run_id)).calls[0]
+    return json.loads(str(call.result_json))
+
+
+async def test_what_the_run_below_has_kept_lies_in_the_directory_of_the_one_above(rig: Rig) -> None:
+    run_id, child_id = await handed_over(rig)
+
+    shown = await rig.drive(run_id)
+
+    assert "completed" == shown.state, shown.outcome
+    handed, read = (json.loads(str(call.result_json)) for call in (await rig.row(run_id)).calls)
+    assert [f"from/{child_id}/count.txt"] == handed["files"]
+    assert {"count.txt": COUNTED} == read["read"]
+    assert "count.txt" not in [file.name for file in shown.artifacts], "it is a file of the run below, and kept once"
+    assert [] == await broken(rig.database)
+
+
+async def test_a_kept_file_that_is_damaged_is_not_brought(rig: Rig) -> None:
+    run_id, child_id = await handed_over(rig)
+    [file] = [file for file in (await rig.look(child_id)).artifacts if file.name == "count.txt"]
+    stored = rig.home / "artifacts" / "sha256" / file.sha256[:2] / file.sha256[2:]
+    stored.rename(rig.home / "away")
+
+    shown = await rig.drive(run_id)
+    assert ("blocked", "artifact-integrity") == (shown.state, shown.blocked_reason), shown.outcome
+    assert "The file 'count.txt'" in str(shown.blocked_detail)
+
+    (rig.home / "away").rename(stored)
+    decide = partial(ask_again, run_id=run_id, by=ANA, now_ms=rig.clock.wall_ms())
+    assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), decide), Decided)
+    shown = await rig.drive(run_id)
+
+    assert "completed" == shown.state, shown.outcome
+    assert [f"from/{child_id}/count.txt"] == (await said_of_it(rig, run_id))["files"]
+
+
+async def test_a_link_in_the_way_is_not_followed(rig: Rig, tmp_path: Path) -> None:
+    run_id, _ = await handed_over(rig)
+    assert rig.station is not None
+    workspace = await rig.station.workspaces.ready(await rig.row(run_id))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (workspace / "from").symlink_to(elsewhere)
+
+    shown = await rig.drive(run_id)
+
+    assert "completed" == shown.state
+    out = await said_of_it(rig, run_id)
+    assert ([], ["count.txt"]) == (out["files"], list(out["refused"]))
+    assert "link" in out["refused"]["count.txt"]
+    assert [] == list(elsewhere.iterdir())
 
 
 async def test_a_run_below_hands_nothing_over_itself(office: Rig) -> None:
