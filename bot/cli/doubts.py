@@ -123,8 +123,7 @@ def _nearest(rule: Rule, config: Config) -> str:
 
 
 def _unclassified(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str]:
-    used = {step.tool for playbook in playbooks for step in (*playbook.steps, *playbook.on_failure)}
-    for tool in sorted(used):
+    for tool in sorted(frozenset[str]().union(*(playbook.tools for playbook in playbooks))):
         if config.tool(tool).tier is None:
             yield f"`{tool}` has no tier, so every call of it asks. Write `{tool}: {{tier: …}}` under `tools`."
 

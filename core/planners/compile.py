@@ -5,7 +5,7 @@ its arguments is the tool's business and checked when it is called.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -99,14 +99,14 @@ class WaitFields(Model):
     """The first pause between two looks. Pauses grow, up to a hundredth of `deadline`."""
 
 
-class StepFields(Model):
+class CallFields(Model):
     """One call of one tool."""
 
     id: Name
     """Names the step: `steps.<id>.out`."""
     title: Text = ""
     """The line people see in the plan. May refer to inputs. Left out: made from the id."""
-    tool: ToolName
+    tool: ToolName | None = None
     """The tool to call."""
     with_: dict[Text, Any] = Field(default_factory=dict)
     """Its arguments. Texts may hold references."""
@@ -116,15 +116,22 @@ class StepFields(Model):
     """How long the call may take; at most `30m`. Left out: the tool's own."""
     on_failure: Literal["fail", "continue"] = "fail"
     """`continue` notes the failure and goes on."""
+    wait_until: WaitFields | None = None
+    """Repeat the call until something is so. Only for tools that change nothing."""
+
+
+class StepFields(CallFields):
+    """One call of one tool, or something made several times."""
+
     for_each: Any = None
     """Make the step once for each item of a list: a reference to one, or a list, or a text, line by line. The item is
     `each`."""
     repeat_until: Text | None = None
-    """Make the step again until this CEL condition on what came of it (`look.out`) holds."""
+    """Make the step again until this CEL condition on what came of it (`look.out`, or its `steps`) holds."""
     at_most: Annotated[Count, Field(ge=1, le=200)] | None = None
     """With `for-each` or `repeat-until`, and required there: how often it may be made."""
-    wait_until: WaitFields | None = None
-    """Repeat the call until something is so. Only for tools that change nothing."""
+    steps: Annotated[tuple[CallFields, ...], Field(max_length=20)] = ()
+    """With `for-each` or `repeat-until`, instead of `tool`: what one round is, step by step."""
 
 
 class SummaryFields(Model):
@@ -215,12 +222,14 @@ class _Compiler:
         inputs = {name: self._input(name, given) for name, given in fields.inputs.items()}
         self._unique_ids(fields)
         main = [step.id for step in fields.steps]
-        steps = self._steps("steps", fields.steps, Scope(inputs, {}, later=frozenset(main)))
+        inside = {each.id: step.id for step in (*fields.steps, *fields.on_failure) for each in step.steps}
+        steps = self._steps(("steps",), fields.steps, Scope(inputs, {}, later=frozenset(main), inside=inside))
         ended = {step.id: step.certain for step in steps}
+        cleaning = frozenset(step.id for step in fields.on_failure)
         # Any of them may have been the one that failed, and those after it never ran.
-        unsure = Scope(inputs, dict.fromkeys(main, False), frozenset(s.id for s in fields.on_failure), failed=True)
-        on_failure = self._steps("on-failure", fields.on_failure, unsure)
-        scope = Scope(inputs, ended, frozenset(step.id for step in fields.on_failure))
+        unsure = Scope(inputs, dict.fromkeys(main, False), cleaning, failed=True, inside=inside)
+        on_failure = self._steps(("on-failure",), fields.on_failure, unsure)
+        scope = Scope(inputs, ended, cleaning, inside=inside)
         summary = tuple(self._summary_line(index, line, scope) for index, line in enumerate(fields.summary))
         for path in (("name",), ("description",)):
             self._no_references(path, fields.name if path == ("name",) else fields.description)
@@ -234,15 +243,13 @@ class _Compiler:
 
     def _unique_ids(self, fields: PlaybookFields) -> None:
         seen: set[str] = set()
-        for group, steps in (("steps", fields.steps), ("on-failure", fields.on_failure)):
-            for index, step in enumerate(steps):
-                if step.id in seen:
-                    self._refuse((group, index, "id"), f"There are two steps `{step.id}`.", "Rename one of them.")
-                if step.id in RESERVED:
-                    self._refuse(
-                        (group, index, "id"), f"`{step.id}` is a word of the condition language.", "Choose another id."
-                    )
-                seen.add(step.id)
+        for path, step in _placed(fields):
+            if step.id in seen:
+                self._refuse((*path, "id"), f"There are two steps `{step.id}`.", "Rename one of them.")
+            if step.id in RESERVED:
+                what = f"`{step.id}` is a word of the condition language."
+                self._refuse((*path, "id"), what, "Choose another id.")
+            seen.add(step.id)
 
     def _input(self, name: str, given: InputFields) -> InputSpec:
         path = ("inputs", name)
@@ -290,25 +297,26 @@ class _Compiler:
             return spec
         return InputSpec(**{**spec.__dict__, "default": default, "required": False})
 
-    def _steps(self, group: str, steps: tuple[StepFields, ...], outer: Scope) -> tuple[Step, ...]:
+    def _steps(self, group: tuple[str | int, ...], steps: Sequence[CallFields], outer: Scope) -> tuple[Step, ...]:
         before = dict(outer.steps)
         found: list[Step] = []
         for index, step in enumerate(steps):
             remaining = outer.later - before.keys()
-            scope = Scope(outer.inputs, dict(before), remaining, outer.failed)
-            compiled = self._step((group, index), step, scope)
+            compiled = self._step((*group, index), step, replace(outer, steps=dict(before), later=remaining))
             found.append(compiled)
             # After a failure the next on-failure step runs whatever became of this one.
             before[step.id] = compiled.certain and not outer.failed
         return tuple(found)
 
-    def _step(self, path: tuple[str | int, ...], step: StepFields, scope: Scope) -> Step:
-        if self.tools is not None and step.tool not in self.tools:
-            remedy = did_you_mean(step.tool, sorted(self.tools), noun="Tools")
-            self._refuse((*path, "tool"), f"There is no tool `{step.tool}`.", remedy)
-        within = replace(scope, also=scope.also | {EACH}) if step.for_each is not None else scope
+    def _step(self, path: tuple[str | int, ...], step: CallFields, scope: Scope) -> Step:
+        several = step if isinstance(step, StepFields) else None
+        group = several is not None and bool(several.steps)
+        self._tool(path, step, group)
+        each = several is not None and several.for_each is not None
+        within = replace(scope, also=scope.also | {EACH}) if each else scope
         condition = self._condition((*path, "if"), step.if_, within)
-        rounds = self._rounds(path, step, scope, condition)
+        steps = () if several is None else self._round_of(path, several, within)
+        rounds = None if several is None else self._rounds(path, several, scope, condition, steps)
         title = step.title or step.id.replace("_", " ").capitalize()
         shown = self._template((*path, "title"), title, Scope(scope.inputs, {}, scope.later | scope.steps.keys()), None)
         self._code_injection((*path, "with"), step.with_)
@@ -316,17 +324,47 @@ class _Compiler:
         return Step(
             id=step.id,
             title=shown,
-            tool=step.tool,
+            tool=step.tool or "",
             args=args,
             condition=condition,
             timeout_s=step.timeout_ms / 1000 if step.timeout_ms is not None else None,
             may_fail=step.on_failure == "continue",
             wait=self._wait((*path, "wait-until"), step.wait_until, within),
             rounds=rounds,
+            steps=steps,
         )
 
+    def _tool(self, path: tuple[str | int, ...], step: CallFields, group: bool) -> None:
+        if not group:
+            if step.tool is None:
+                self._refuse((*path, "tool"), "`tool` is missing.", "Add `tool: …`, the tool it calls.", at_key=True)
+            elif self.tools is not None and step.tool not in self.tools:
+                remedy = did_you_mean(step.tool, sorted(self.tools), noun="Tools")
+                self._refuse((*path, "tool"), f"There is no tool `{step.tool}`.", remedy)
+            return
+        of_calls = (step.tool, step.with_ or None, step.timeout_ms, step.wait_until)
+        for name, given in zip(("tool", "with", "timeout", "wait-until"), of_calls, strict=True):
+            if given is not None:
+                what = f"A step with `steps` calls nothing itself, so `{name}` has no meaning."
+                self._refuse((*path, name), what, "Move it to one of its steps.", at_key=True)
+
+    def _round_of(self, path: tuple[str | int, ...], step: StepFields, scope: Scope) -> tuple[Step, ...]:
+        if not step.steps:
+            return ()
+        if step.for_each is None and step.repeat_until is None:
+            what = "`steps` are made several times, and nothing says for what."
+            self._refuse((*path, "steps"), what, "Add `for-each` or `repeat-until`.", at_key=True)
+        mine = frozenset(each.id for each in step.steps)
+        inside = {name: group for name, group in scope.inside.items() if name not in mine}
+        return self._steps((*path, "steps"), step.steps, replace(scope, later=scope.later | mine, inside=inside))
+
     def _rounds(
-        self, path: tuple[str | int, ...], step: StepFields, scope: Scope, condition: Condition | None
+        self,
+        path: tuple[str | int, ...],
+        step: StepFields,
+        scope: Scope,
+        condition: Condition | None,
+        steps: tuple[Step, ...],
     ) -> Rounds | None:
         named = "for-each" if step.for_each is not None else "repeat-until"
         if step.for_each is None and step.repeat_until is None:
@@ -343,6 +381,9 @@ class _Compiler:
             return None
         if step.repeat_until is not None:
             looking = replace(scope, also=scope.also | {LOOK})
+            if steps:
+                ended = {**scope.steps, **{each.id: each.certain for each in steps}}
+                looking = replace(scope, steps=ended, inside={})
             return Rounds(step.at_most, until=self._condition((*path, named), step.repeat_until, looking))
         if not isinstance(step.for_each, str | list):
             self._refuse((*path, named), "This is no list.", "Write `[a, b]` or `${{ steps.x.out.list }}`.")
@@ -418,6 +459,15 @@ class _Compiler:
                     "A reference inside program text would let a value become code.",
                     "Pass it as an argument of its own after the program text and read it there (`$1`, `sys.argv[1]`).",
                 )
+
+
+def _placed(fields: PlaybookFields) -> Iterator[tuple[tuple[str | int, ...], CallFields]]:
+    """Every step and where it stands, those of rounds included."""
+    for group, steps in (("steps", fields.steps), ("on-failure", fields.on_failure)):
+        for index, step in enumerate(steps):
+            yield (group, index), step
+            for inner, each in enumerate(step.steps):
+                yield (group, index, "steps", inner), each
 
 
 _ONLY_FOR = {

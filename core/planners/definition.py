@@ -73,7 +73,7 @@ class WaitSpec:
 
 @dataclass(frozen=True)
 class Rounds:
-    """A step that is made several times, each round a call of its own."""
+    """How often a step is made: each round is a call of its own, or one of each of its steps."""
 
     at_most: int
     each: Template | None = None
@@ -84,12 +84,13 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Step:
-    """One call of one tool, or the same call round by round."""
+    """One call of one tool, or the same call round by round, or several steps round by round."""
 
     id: str
     title: Template
     """May refer to inputs only: it is shown before anything ran."""
     tool: str
+    """Empty where it has steps of its own."""
     args: Template
     condition: Condition | None = None
     timeout_s: float | None = None
@@ -99,6 +100,8 @@ class Step:
     """Set when its call is repeated until something is so."""
     rounds: Rounds | None = None
     """Set when it is made several times."""
+    steps: tuple["Step", ...] = ()
+    """What one round of it is, if that is more than a call."""
 
     @property
     def certain(self) -> bool:
@@ -133,6 +136,12 @@ class Playbook:
     on_failure: tuple[Step, ...]
     """Run in order after a step failed and the playbook stops; the run ends with the first failure's reason."""
     summary: tuple[SummaryLine, ...]
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """Everything it may call."""
+        steps = (*self.steps, *self.on_failure)
+        return frozenset(each.tool for step in steps for each in (step.steps or (step,)))
 
 
 def _range(low: int | None, high: int | None) -> str:

@@ -17,7 +17,7 @@ from core.planners.compile import compile_pinned, compile_playbook, compile_play
 from core.planners.conditions import ConditionError
 from core.planners.definition import EACH, Playbook, Rounds, Step
 from core.planners.references import MissingValue, Template
-from core.planners.rounds import Tally, listed, round_id
+from core.planners.rounds import Ended, Tally, listed, round_id
 from core.planners.waiting import Wait, read_by
 
 __all__ = ["PlaybookPlanner", "PlaybookSource", "compile_pinned", "compile_playbook", "compile_playbooks"]
@@ -60,7 +60,7 @@ class _Walk:
                 first_failure = (step, reason)
                 self.plan += [self._line(later, "skipped", "not reached") for later in self.playbook.steps[index + 1 :]]
                 for later in self.playbook.steps[index + 1 :]:
-                    self._settle(later, "skipped")
+                    self._settle(later, Ended("skipped"))
                 break
         if first_failure is None:
             return Turn(tuple(self.plan), Finish(self._summary()))
@@ -84,21 +84,33 @@ class _Walk:
     def _advance(self, step: Step, outcomes: Mapping[str, CallOutcome]) -> tuple[Act | None, str | None]:
         """Account for one step: the call to make now, or why it failed, or neither when it is behind us."""
         if step.rounds is not None:
-            return self._round(step, step.rounds, outcomes)
-        outcome = outcomes.get(step.id)
+            return self._rounds(step, step.rounds, outcomes)
+        made = self._made(step, step.id, self._title(step), outcomes)
+        if isinstance(made, Act):
+            self.plan.append(self._line(step, "running"))
+            return made, None
+        match made.status:
+            case "failed":
+                return None, self._failed(step, made.error, made.out)
+            case "skipped":
+                return self._skipped(step)
+        self._settle(step, made)
+        self.plan.append(self._line(step, "done"))
+        return None, None
+
+    def _made(self, step: Step, call: str, title: str, outcomes: Mapping[str, CallOutcome]) -> Act | Ended:
+        """One call of a step, by its id: how it ended, or the call to make now."""
+        outcome = outcomes.get(call)
         if outcome is not None:
             if outcome.status == "succeeded":
-                self._settle(step, "succeeded", outcome.out)
-                self.plan.append(self._line(step, "done"))
-                return None, None
-            return None, self._failed(step, outcome.error or "the tool gave no reason", outcome.out)
+                return Ended("succeeded", outcome.out)
+            return Ended("failed", outcome.out, outcome.error or "the tool gave no reason")
         args = self._prepared(step)
         if isinstance(args, str):
-            return None, self._failed(step, args)
+            return Ended("failed", error=args)
         if args is None:
-            return self._skipped(step)
-        self.plan.append(self._line(step, "running"))
-        return Act(step.id, step.tool, args, self._title(step), step.timeout_s, self._wait(step)), None
+            return Ended("skipped")
+        return Act(call, step.tool, args, title, step.timeout_s, self._wait(step))
 
     def _prepared(self, step: Step) -> dict[str, Any] | str | None:
         """The arguments of a call; or why it cannot be prepared; or `None`: its condition does not hold."""
@@ -116,11 +128,11 @@ class _Walk:
         return args
 
     def _skipped(self, step: Step) -> tuple[None, None]:
-        self._settle(step, "skipped")
+        self._settle(step, Ended("skipped"))
         self.plan.append(self._line(step, "skipped", "condition not met"))
         return None, None
 
-    def _round(self, step: Step, rounds: Rounds, outcomes: Mapping[str, CallOutcome]) -> tuple[Act | None, str | None]:
+    def _rounds(self, step: Step, rounds: Rounds, outcomes: Mapping[str, CallOutcome]) -> tuple[Act | None, str | None]:
         """Account for a step that is made several times: its next round, or how all of them ended together."""
         items: list[Any] | None = None
         if rounds.each is not None:
@@ -136,22 +148,53 @@ class _Walk:
         while (number := tally.next()) is not None:
             if items is not None:
                 self.values[EACH] = items[number - 1]
-            outcome, args = outcomes.get(round_id(step.id, number)), None
-            if outcome is None and isinstance(args := self._prepared(step), dict):
-                title = f"{self._title(step)} ({tally.place})"
-                act = Act(round_id(step.id, number), step.tool, args, title, step.timeout_s, self._wait(step))
-                self.plan.append(PlanStep(step.id, title, "running"))
-                self.values.pop(EACH, None)
-                return act, None
-            if outcome is None and args is None and number == 1 and items is None:
+            title = f"{self._title(step)} ({tally.place})"
+            made = (self._round if step.steps else self._made_round)(step, number, title, outcomes)
+            if isinstance(made, Act):
+                self.plan.append(PlanStep(step.id, made.title, "running"))
+                self._out_of(step)
+                return made, None
+            if made.status == "skipped" and number == 1 and items is None:
+                self._out_of(step)
                 return self._skipped(step)
-            tally.take(outcome, args if isinstance(args, str) else None, self.values)
-        self.values.pop(EACH, None)
+            tally.take(made, self.values)
+        self._out_of(step)
         if tally.reason is not None:
             return None, self._failed(step, tally.reason, tally.out)
-        self._settle(step, "succeeded", tally.out)
+        self._settle(step, Ended("succeeded", tally.out))
         self.plan.append(self._line(step, "done", tally.note))
         return None, None
+
+    def _made_round(self, step: Step, number: int, title: str, outcomes: Mapping[str, CallOutcome]) -> Act | Ended:
+        """A round that is one call."""
+        return self._made(step, round_id(step.id, number), title, outcomes)
+
+    def _round(self, step: Step, number: int, title: str, outcomes: Mapping[str, CallOutcome]) -> Act | Ended:
+        """A round of several steps: over with the first that fails, unless that one may."""
+        if not isinstance(args := self._prepared(step), dict):
+            return Ended("skipped") if args is None else Ended("failed", error=args)
+        for each in step.steps:
+            self.values["steps"].pop(each.id, None)
+        failed = ""
+        for each in step.steps:
+            if failed:
+                self._settle(each, Ended("skipped"))
+                continue
+            named = self._title(each)
+            made = self._made(each, round_id(each.id, number), f"{title}: {named}", outcomes)
+            if isinstance(made, Act):
+                return made
+            self._settle(each, made)
+            if made.status == "failed" and not each.may_fail:
+                failed = f"{named}: {made.error}"
+        out = {each.id: self.values["steps"][each.id] for each in step.steps}
+        return Ended("failed" if failed else "succeeded", out, failed)
+
+    def _out_of(self, step: Step) -> None:
+        """Forget what is known only in a round."""
+        self.values.pop(EACH, None)
+        for each in step.steps:
+            self.values["steps"].pop(each.id, None)
 
     def _wait(self, step: Step) -> Wait | None:
         if step.wait is None:
@@ -161,12 +204,13 @@ class _Walk:
         return Wait(condition.text, step.wait.deadline_ms, step.wait.every_ms, read)
 
     def _failed(self, step: Step, reason: str, out: Any = None) -> str:
-        self._settle(step, "failed", out, reason)
+        self._settle(step, Ended("failed", out, reason))
         self.plan.append(self._line(step, "failed", reason))
         return reason
 
-    def _settle(self, step: Step, status: str, out: Any = None, error: str = "") -> None:
-        self.values["steps"][step.id] = {"status": status, "out": out if out is not None else {}, "error": error}
+    def _settle(self, step: Step, ended: Ended) -> None:
+        out = ended.out if ended.out is not None else {}
+        self.values["steps"][step.id] = {"status": ended.status, "out": out, "error": ended.error}
 
     def _pending(self, steps: tuple[Step, ...]) -> None:
         self.plan += [self._line(step, "pending") for step in steps]

@@ -7,7 +7,7 @@ import sys
 
 from core.config.reference import table
 from core.planners.agents import AgentFields, CriteriaFields
-from core.planners.compile import InputFields, PlaybookFields, StepFields, SummaryFields, WaitFields
+from core.planners.compile import CallFields, InputFields, PlaybookFields, StepFields, SummaryFields, WaitFields
 from core.planners.conditions import FUNCTIONS, METHODS
 from core.planners.scope import FILE_FIELDS, STATUSES
 
@@ -25,6 +25,7 @@ def page() -> str:
         ("A playbook", PlaybookFields),
         ("An input", InputFields),
         ("A step", StepFields),
+        ("A step of a round", CallFields),
         ("What a step waits for", WaitFields),
         ("A line of the summary", SummaryFields),
         ("An agent", AgentFields),
@@ -47,6 +48,10 @@ def _paths() -> str:
         (
             "steps.<id>.out.each[0]",
             "Of a step made several times: what its first round answered; `{}` if it was skipped.",
+        ),
+        (
+            "steps.<id>.out.each[0].<step>.out",
+            "Where a round is several steps: what one of them answered in the first; likewise `status` and `error`.",
         ),
         ("steps.<id>.out.count", "How often it was made."),
         ("each", "In a step with `for-each`: the item; `each.field` leads into it."),

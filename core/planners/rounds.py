@@ -1,14 +1,14 @@
 """Steps that are made several times: for each item of a list, or until something is so; always at most so often.
 
-A round is a step of its own as far as the run is concerned: it has an id that never changes (`push[3]`), its own call,
+Each call of a round is a step of its own as far as the run is concerned: it has an id that never changes (`push[3]`),
 its own approval and its own key. Here is what all rounds of a step come to together. Pure: the items come from inputs
 and from earlier steps, which do not change any more.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from core.planners.base import CallOutcome
 from core.planners.conditions import ConditionError
 from core.planners.definition import Rounds
 from core.planners.references import MissingValue
@@ -18,6 +18,17 @@ Json = Any
 """A JSON value from an input or a tool."""
 
 _MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call, or a round of several, ended or was passed over."""
+
+    status: Literal["succeeded", "failed", "skipped"]
+    out: Json = None
+    """What it brought; `None` = nothing."""
+    error: str = ""
+    """Why it failed."""
 
 
 def round_id(step: str, number: int) -> str:
@@ -63,21 +74,18 @@ class Tally:
         self._number += 1
         return self._number
 
-    def take(self, outcome: CallOutcome | None, trouble: str | None, values: Mapping[str, Json]) -> None:
+    def take(self, made: Ended, values: Mapping[str, Json]) -> None:
         """Count the round that `next` named.
 
         Args:
-            outcome: What came of its call; `None` = there was none.
-            trouble: Why the call could not be prepared; without it and without a call the round was skipped.
+            made: How it ended.
             values: What the condition reads beside the round.
         """
-        failed = trouble
-        if outcome is not None and outcome.status == "failed":
-            failed = outcome.error or "the tool gave no reason"
-        self._results.append({} if outcome is None or outcome.out is None else outcome.out)
-        self._skipped += outcome is None and trouble is None
-        if failed is None and outcome is not None and self._rounds.until is not None:
-            look = {"status": outcome.status, "out": outcome.out, "error": ""}
+        failed = made.error if made.status == "failed" else None
+        self._results.append({} if made.out is None else made.out)
+        self._skipped += made.status == "skipped"
+        if made.status == "succeeded" and self._rounds.until is not None:
+            look = {"status": made.status, "out": made.out, "error": ""}
             try:
                 self._over = self._rounds.until.holds({**values, LOOK: look})
             except ConditionError as error:

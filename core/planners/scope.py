@@ -5,7 +5,7 @@ is only known at run time; everything before `out.` is checked here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.nearest import did_you_mean
 from core.planners.conditions import Comparison, Condition
@@ -34,6 +34,8 @@ class Scope:
     """Whether `failed` is known: in `on-failure` steps."""
     also: frozenset[str] = frozenset()
     """What else a path may begin with here: `look` where a step waits, `each` in a step made for each item."""
+    inside: Mapping[str, str] = field(default_factory=dict)
+    """Steps that are made in rounds of another one, which is named, and are seen only there."""
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -143,6 +145,9 @@ def _step_existence(path: Path, scope: Scope) -> Complaint | None:
     if name not in scope.steps:
         if name in scope.later:
             return f"Step `{name}` has not run at this place.", "Only steps before this one can be used: move it up."
+        if (group := scope.inside.get(name)) is not None:
+            what = f"Step `{name}` is made in rounds of `{group}`, so it has no single answer here."
+            return what, f"Write `steps.{group}.out.each[0].{name}.out.field` for its first round."
         remedy = did_you_mean(name, scope.steps, noun="Steps before this place")
         return f"There is no step `{name}`.", remedy or "No step runs before this place."
     if len(path) < 3:

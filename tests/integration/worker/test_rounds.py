@@ -45,6 +45,35 @@ async def test_each_round_is_asked_about_as_the_exact_action_it_is(rig: Rig) -> 
     assert [] == await broken(rig.database)
 
 
+async def test_a_round_of_several_steps_is_asked_about_step_by_step_and_goes_on_where_it_was(rig: Rig) -> None:
+    async def told_apart(probe: Probe, context: ToolContext) -> ToolResult:
+        return ToolResult("succeeded", {"at": f"{len(probe.contexts)}"})
+
+    rig.tool("list", _lists)
+    rig.tool("look", told_apart)
+    push = rig.tool("push", succeed, tier="compensable")
+    await rig.start()
+    inner = [step("look", "look"), step("push", "push", **{"with": {"at": "${{ steps.look.out.at }}"}})]
+    group = {"id": "each_of", "for-each": "${{ steps.list.out.names }}", "at-most": 3, "steps": inner}
+    run_id = await rig.ask(step("list", "list"), group)
+
+    for number in (1, 2, 3):
+        shown = await rig.drive(run_id)
+        assert ("waiting-for-approval", number) == (shown.state, len(shown.approvals))
+        running = [line.title for line in shown.plan if line.status == "running"]
+        assert [f"Each of ({number} of 3): push"] == running
+        await vote(rig, run_id)
+    shown = await rig.drive(run_id)
+
+    assert ("completed", 3) == (shown.state, len(push.contexts)), shown.outcome
+    calls = (await rig.row(run_id)).calls
+    made = [f"{name}[{number}]" for number in (1, 2, 3) for name in ("look", "push")]
+    assert ["list", *made] == [call.step for call in calls]
+    pushed = [json.loads(call.envelope)["args"]["at"] for call in calls if call.tool == "push"]
+    assert ["1", "2", "3"] == pushed, "each round has its own answers"
+    assert [] == await broken(rig.database)
+
+
 async def test_a_run_whose_worker_dies_goes_on_with_the_round_it_was_at(rig: Rig) -> None:
     async def dies_once(probe: Probe, context: ToolContext) -> ToolResult:
         if len(probe.contexts) == 2:

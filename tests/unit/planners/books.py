@@ -1,6 +1,6 @@
 """Playbooks for tests, written as an operator would write them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ def source_of(text: str) -> PlaybookSource:
     return config.playbooks["book"]
 
 
-def book(text: str) -> Playbook:
-    return compile_playbook(source_of(text))
+def book(text: str, tools: Collection[str] | None = None) -> Playbook:
+    return compile_playbook(source_of(text), tools=tools)
 
 
 def decide(text: str, *outcomes: CallOutcome, inputs: Mapping[str, Any] | None = None) -> Turn:

@@ -107,6 +107,24 @@ def test_the_playbook_with_rounds_makes_each_of_them_by_itself(fence: Fence) -> 
     assert Finish("Not everywhere: 3 of 3: no answer.\nThe queue was drained in 2 rounds.") == asked[-1]
 
 
+@pytest.mark.runs_fence("docs/guides/playbooks.md > Several times > 2")
+def test_the_playbook_with_rounds_of_several_steps_says_where_it_did_not_work(fence: Fence) -> None:
+    source = source_of(fence)
+    found = [{"name": name, "host": f"{name}.example.org"} for name in ("eu", "us")]
+    outcomes = [done("regions", found=found), failed("deploy[1]", "no room"), done("deploy[2]"), done("check[2]")]
+    asked = [
+        PlaybookPlanner().decide(PlanRequest(source.name, source.text, "", {}, tuple(outcomes[:length]))).move
+        for length in range(len(outcomes) + 1)
+    ]
+
+    made = [(move.step, move.title) for move in asked if isinstance(move, Act)]
+    assert ("deploy[1]", "Rollout (1 of 2): Deploy") == made[1]
+    assert ["regions", "deploy[1]", "deploy[2]", "check[2]"] == [step for step, _ in made]
+    assert isinstance(asked[3], Act) and asked[3].wait is not None
+    assert "https://us.example.org/health" == asked[3].args["url"]
+    assert Finish("Not everywhere: 1 of 2: Deploy: no room.") == asked[-1]
+
+
 def test_the_mistakes_in_the_guide_read_like_real_ones() -> None:
     text = (
         "name: a\ninputs: {limit: {type: integer}}\n"
