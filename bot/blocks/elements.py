@@ -1,7 +1,8 @@
 """The few Block Kit shapes we use, safe by construction.
 
 Every text, ours or anybody's, goes into a `text` element of rich text or a `plain_text` with emoji off: places Slack
-does not parse, so no text can ping, link, format or bring a block with it. `mrkdwn` exists here only for the two
+does not parse, so no text can ping, link or bring a block with it, and none chooses its looks but for names between
+backticks. `mrkdwn` exists here only for the two
 tokens context blocks cannot say otherwise, a person and a time, and both are built from checked values. What a card
 says is decided in the builders.
 """
@@ -18,6 +19,7 @@ from bot.blocks.words import utc
 Block = dict[str, Any]
 """A block or element as Slack's JSON; the shape is checked by `bounds`."""
 
+_NAMED = re.compile(r"`([^`\n]{1,300})`")
 _USER = re.compile(r"[UW][A-Z0-9]{1,30}")
 _CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,30}")
 _SLACK_PRINCIPAL = re.compile(r"slack:[A-Z0-9]+/([UW][A-Z0-9]{1,30})")
@@ -57,6 +59,15 @@ def word(text: str, *, bold: bool = False) -> Block:
 def prose(text: str, limit: int) -> Block:
     """A longer foreign text with its line breaks; an empty one becomes a dash."""
     return _text(plain(text, limit).strip() or "–")
+
+
+def worded(text: str, limit: int) -> list[Block]:
+    """A longer text with its line breaks; names between backticks are set in fixed width, as they are meant to be."""
+    leaves: list[Block] = []
+    for at, part in enumerate(_NAMED.split(plain(text, limit).strip())):
+        # Every second part is what stood between two of them.
+        leaves += [_text(part, code=at % 2 == 1)] if part else []
+    return leaves or [_text("–")]
 
 
 def person(user: str | None, otherwise: str) -> Block:

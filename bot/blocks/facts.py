@@ -4,7 +4,7 @@ Each function takes the read model and returns rich text lines or context blocks
 """
 
 from bot.blocks.approval_parts import effect, from_outside
-from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, prose, quote, rich, say, word
+from bot.blocks.elements import Block, context, emoji, line, moment, person, principal, quote, rich, say, word, worded
 from bot.blocks.words import REASON_WORDS, badge, count, duration, is_ended, money, size, title
 from core.actions.approvals import who_may
 from core.budgets import usd_text
@@ -164,8 +164,8 @@ def blocked(view: RunView) -> Block | None:
         words, remedy = "no reason was recorded", "Look at Details, or stop the run."
     else:
         words, remedy = REASON_WORDS[view.blocked_reason]
-    detail = prose(view.blocked_detail, 600) if view.blocked_detail else word(remedy)
-    return rich(line(word(f"Blocked because {words}.", bold=True)), quote(detail))
+    detail = worded(view.blocked_detail, 600) if view.blocked_detail else [word(remedy)]
+    return rich(line(word(f"Blocked because {words}.", bold=True)), quote(*detail))
 
 
 def waiting(view: RunView) -> Block | None:
@@ -217,7 +217,7 @@ def outcome(view: RunView, limit: int) -> Block | None:
     """What the run says about its end, as a quotation: it is not our word."""
     if not is_ended(view) or not view.outcome:
         return None
-    return rich(quote(prose(view.outcome, limit)))
+    return rich(quote(*worded(view.outcome, limit)))
 
 
 def stop(view: RunView) -> Block | None:

@@ -6,15 +6,16 @@ of these, never silence. Which one applies is decided by the listeners and the c
 
 from collections.abc import Sequence
 
-from bot.blocks.elements import Message, line, message, rich, say
+from bot.blocks.elements import Message, line, message, rich, worded
 from bot.blocks.lists import HELP
+from bot.blocks.text import one_line
 from bot.surface import BOT_NAME, COMMAND
 from core.ids import short
 
 
 def sentence(text: str) -> Message:
     """One sentence of ours or of an error's `user_text`; it may quote foreign text, which stays inert."""
-    return message(text, rich(line(say(text, limit=1500))))
+    return message(text, rich(line(*worded(one_line(text, 1500), 1500))))
 
 
 def not_recorded() -> Message:
