@@ -26,6 +26,7 @@ from core.execution.processes import Process, descendants, read, table
 from core.ids import TENANT
 from core.runs import reading
 from core.store.session import Database
+from tests import nursery
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Banksman is ready: "
@@ -65,7 +66,7 @@ def clean_environment(home: Path, **settings: str) -> dict[str, str]:
 def banksman(home: Path, *arguments: str, cwd: Path = ROOT, within_s: float = CLI_WITHIN_S, **settings: str) -> Done:
     """Run a `banksman` command to its end."""
     done = subprocess.run(
-        [*_BANKSMAN, *arguments],
+        nursery.command(*arguments),
         env=clean_environment(home, **settings),
         cwd=cwd,
         stdin=subprocess.DEVNULL,

@@ -24,9 +24,10 @@ import aiohttp
 from sqlalchemy import text
 
 from bot.cli.embedded import EmbeddedRedis
-from bot.cli.parts import Part, python
+from bot.cli.parts import Part
 from core.store import schema
 from core.store.session import Database
+from tests import nursery
 from tests.chaos.rig.configuration import CANARY, configuration, team
 from tests.integration.store.proxies import Wire
 from tests.servers import PostgresServer
@@ -151,7 +152,7 @@ class Installation:
 
     def _part(self, name: str, module: str, *arguments: str, sign: str = "ready", **more: str) -> Part:
         log = self.home / "logs" / f"{name}.log"
-        return Part(name, python(module, *arguments), {**self.environment, **more}, log, sign=sign)
+        return Part(name, nursery.command("-m", module, *arguments), {**self.environment, **more}, log, sign=sign)
 
     async def _start(self) -> None:
         witness = self._part("witness", "tests.chaos.rig.witness", str(self.ledger))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 
@@ -15,6 +14,7 @@ from core.record.states import RunState
 from core.store import workers
 from core.store.tables import inbox, leaders
 from core.store.turnstile import Door, connect
+from tests import nursery
 from tests.integration.bot_runtime.office import DEADLINE_S, House, Running, Team, poll, words
 
 pytestmark = pytest.mark.timeout(120)
@@ -30,9 +30,7 @@ async def start_process(house: House) -> AsyncIterator[Start]:
 
     async def start(chaos: str) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot",
+            *nursery.command("-m", "bot"),
             env={**house.environ, "PATH": os.environ["PATH"], "CHAOS": chaos},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

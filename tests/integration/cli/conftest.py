@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli.main import app
+from tests import nursery
 from tests.databases import sqlite_template
 
 __all__ = ["sqlite_template"]
@@ -75,9 +75,8 @@ class CommandLine:
     def begin(self, *arguments: str, stdin: int = subprocess.DEVNULL, **settings: str) -> "subprocess.Popen[str]":
         """Start a command as a process of its own, as a shell does."""
         env = {"PATH": os.environ["PATH"], "BANKSMAN_HOME": str(self.home), "LANG": "C.UTF-8"}
-        program = str(Path(sys.executable).with_name("banksman"))
         return subprocess.Popen(
-            [program, *arguments],
+            nursery.command(*arguments),
             env={**env, **self.settings, **settings},
             cwd=ROOT,
             stdin=stdin,
