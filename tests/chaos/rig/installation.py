@@ -33,7 +33,7 @@ from tests.integration.store.proxies import Wire
 from tests.servers import PostgresServer
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
-RETRY_AFTER = "0,1,2,4,4,8,8,8,8,8,8,8"
+RETRY_AFTER = "0,1,2,4,4,5,7,9,6,8,5,7,9,6,8,5,7"
 """When the playground delivers an event again that nobody took, in seconds; Slack takes minutes."""
 _AGAIN_S = 0.1
 _BY_KEY = text("SELECT idem_key AS key, id AS call, run_id AS run FROM tool_calls")

@@ -25,7 +25,7 @@ from tests.chaos.rig.configuration import CLASSES, channel
 from tests.chaos.rig.installation import Installation
 from tests.chaos.rig.people import People
 
-SETTLED_WITHIN_S = 120.0
+SETTLED_WITHIN_S = 180.0
 """T_recover of P1: how long after the last fault a run may take to end or to say what it waits for."""
 FIRED_WITHIN_S = 60.0
 ROUNDS = 4
