@@ -1,6 +1,7 @@
 """Every vendor is asked once for each turn, understood in its own words, and told what its calls have brought."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -118,3 +119,18 @@ async def test_a_server_that_never_says_that_it_has_ended_has_when_its_usage_is_
         answer = await line.ask(vendor.url)
 
     assert ("Yes.", 5, 2) == (answer.text, answer.input_tokens, answer.output_tokens)
+
+
+@pytest.mark.parametrize("line", ["google"], indirect=True)
+async def test_what_google_thinks_is_paid_for_and_not_heard(line: Line) -> None:
+    def candidate(part: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0, **more}]}
+
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 300, "totalTokenCount": 420}
+    thinks, says = candidate({"text": "Hm.", "thought": True}), candidate({"text": "Yes."}, finishReason="STOP")
+    events = (thinks, {**says, "usageMetadata": usage})
+    async with line.server(Say(raw="".join(f"data: {json.dumps(event)}\r\n\r\n" for event in events))) as vendor:
+        answer = await line.ask(vendor.url)
+
+    assert ("Yes.", 100, 320) == (answer.text, answer.input_tokens, answer.output_tokens)
+    assert ["Yes."] == line.heard
