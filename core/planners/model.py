@@ -145,7 +145,9 @@ async def _asked(connection: Connection, spec: ModelSpec, prompt: Prompt, *, n: 
     except ModelHTTPError as error:
         raise _refused(spec, error, begun=begun) from error
     except ModelConnectionError as error:
-        raise ModelFailed(f"`{spec.label}` cannot be reached: {_said(error)}", billed=begun, again=True) from error
+        # Whoever got the request may have worked on it, though nothing came back.
+        sent = begun or error.phase not in ("pool", "connect")
+        raise ModelFailed(f"`{spec.label}` cannot be reached: {_said(error)}", billed=sent, again=True) from error
     except ModelAPIError as error:
         raise ModelFailed(f"`{spec.label}` failed: {_said(error)}", billed=True, again=True) from error
     except UserError as error:

@@ -31,6 +31,8 @@ class Say:
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
     """Whether the connection breaks in the middle."""
+    drops: bool = False
+    """Whether the connection breaks before anything is said."""
     stops: bool = False
     """Whether the answer ends in the middle, as if that were all."""
     fails: bool = False
@@ -114,6 +116,9 @@ async def served(
         await asyncio.sleep(say.hang_s)
         if vendor.gate is not None:
             await vendor.gate.wait()
+        if say.drops:
+            assert request.transport is not None
+            request.transport.abort()
         if say.status != 200:
             error, headers = wire.error(say.status)
             return web.json_response(error, status=say.status, headers=headers | say.headers)

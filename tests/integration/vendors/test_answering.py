@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -76,6 +77,7 @@ TROUBLES = {
     "unknown": (Say(status=404), (False, False), "does not know this model"),
     "broken": (Say(status=500), (True, True), "answered 500"),
     "down": (Say(status=503), (True, True), "answered 503"),
+    "dropped": (Say(drops=True), (True, True), "cannot be reached"),
     "cut": (Say("Half an answer, and no more", cut=True), (True, True), "cannot be reached"),
     "ended": (Say("Half an answer, and no more", stops=True), (True, True), "broke off in the middle"),
     "in-between": (Say("Half an answer, and no more", fails=True), (True, True), "answered"),
@@ -100,6 +102,15 @@ async def test_a_turn_that_brings_nothing_is_one_request_and_says_why(line: Line
         assert words in str(failed.value)
         assert (7.0 if trouble == "busy" else None) == failed.value.retry_after_s
         assert "Asked again." == (await line.ask(vendor.url)).text
+
+
+async def test_whoever_cannot_be_reached_has_cost_nothing(line: Line) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ModelFailed, match="cannot be reached") as failed:
+        await line.ask(url)
+
+    assert (False, True) == (failed.value.billed, failed.value.again)
 
 
 async def test_usage_that_is_not_reported_counts_as_none(line: Line) -> None:
