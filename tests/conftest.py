@@ -23,6 +23,14 @@ ACCEPTANCE_TIMEOUT_S = 300
 """Whole processes and a browser on two cores."""
 
 _OUR_SETTINGS = ("BANKSMAN_", "SLACK_")
+_KEYS = ("ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_", "OPENAI_")
+"""What the vendors' libraries look for by themselves."""
+_NO_AWS = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+"""Nothing of this machine is AWS's."""
 
 _GUARD = NetworkGuard()
 _redis = pytest.StashKey[tuple[EmbeddedRedis, "TemporaryDirectory[str]"]]()
@@ -32,8 +40,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure() -> None:
     """Forget a developer's own settings and tokens, and let a slow machine be slow: no property test has a deadline."""
-    for name in [name for name in os.environ if name.startswith(_OUR_SETTINGS)]:
+    for name in [name for name in os.environ if name.startswith(_OUR_SETTINGS + _KEYS)]:
         del os.environ[name]
+    os.environ.update(_NO_AWS)
     settings.register_profile("banksman", deadline=None, print_blob=True)
     settings.load_profile("banksman")
 

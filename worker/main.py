@@ -77,7 +77,7 @@ async def serve(worker: Worker, *, stop: asyncio.Event) -> None:
         group.create_task(every(stop, next_pass_s, sweeper.tick, pulses.sweeper))
         group.create_task(every(stop, lambda: AFTERMATH_S, aftermath.tick))
         group.create_task(every(stop, lambda: TIDY_S, lambda: _tidy(worker, neighbours)))
-        group.create_task(every(stop, lambda: RELOAD_S, lambda: _reload(worker)))
+        group.create_task(every(stop, lambda: RELOAD_S, lambda: reload(worker)))
         group.create_task(every(stop, lambda: WATCH_REAPER_S, worker.keeper.look))
         if worker.redis_url is not None:
             group.create_task(
@@ -109,9 +109,13 @@ async def _tidy(worker: Worker, neighbours: Neighbours) -> None:
     await tidy(station.database, station.workspaces, station.bench.scratch, station.fences)
 
 
-async def _reload(worker: Worker) -> None:
-    """Take up what the operator changed; a file that cannot be used changes nothing."""
-    await asyncio.to_thread(worker.config.check)
+async def reload(worker: Worker) -> None:
+    """Take up what the operator changed; a file that cannot be used changes nothing.
+
+    Models are asked over new connections from then on: their addresses and keys may be others now.
+    """
+    if await asyncio.to_thread(worker.config.check):
+        await worker.models.close()
 
 
 async def _renewals(worker: Worker, driver: Driver, stopped: asyncio.Event, pulses: Pulses) -> None:

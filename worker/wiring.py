@@ -82,6 +82,7 @@ class Worker:
     life: LifeLock
     home: Path
     redis_url: str | None
+    models: Models
     metrics_at: Place | None = None
     slots: int = SLOTS
 
@@ -162,7 +163,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
         )
         keeper, at = ReaperKeeper(home), settings.metrics_at
         life = LifeLock(lock_file(home, identity.id))
-        yield Worker(station, lease, doorbell, live, keeper, life, home, settings.redis_url, at)
+        yield Worker(station, lease, doorbell, live, keeper, life, home, settings.redis_url, models, at)
     finally:
         await models.close()
         if speaker is not None:

@@ -16,7 +16,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from bot.cli import endpoints, stored_files
-from bot.cli.doubts import doubtful_tools
+from bot.cli.doubts import doubtful_models, doubtful_tools
 from bot.cli.embedded import find_servers
 from bot.cli.installation import running
 from bot.cli.output import console, print_json
@@ -98,9 +98,8 @@ async def _config(settings: Settings) -> list[Finding]:
     found = [
         Finding("config", "ok", f"{settings.config_path}: {len(playbooks)} playbooks, {len(config.principals)} people")
     ]
-    found += [
-        Finding("config", "warning", sentence) for sentence in (*doubtful_people(config), *doubtful_tools(config))
-    ]
+    doubtful = (*doubtful_people(config), *doubtful_tools(config), *doubtful_models(config))
+    found += [Finding("config", "warning", sentence) for sentence in doubtful]
     return found
 
 

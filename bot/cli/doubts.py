@@ -19,6 +19,7 @@ from core.config.servers import PREFIX
 from core.errors import TerminalError
 from core.nearest import did_you_mean
 from core.planners.definition import Playbook
+from core.planners.vendors.connections import missing
 from core.tools import http_url
 from core.tools.catalogue import call_names, tool_names
 from core.tools.reach import Reach, check_name
@@ -45,6 +46,7 @@ def doubts(config: Config, playbooks: Iterable[Playbook]) -> Iterator[str]:
             yield f"The `approvers` of the rule `{rule.name}` never count: {listed} asks before it, and says who may."
     yield from _unclassified(config, playbooks)
     yield from doubtful_tools(config)
+    yield from doubtful_models(config)
     yield from _unanswerable(config, policy)
     yield from doubtful_people(config)
 
@@ -143,6 +145,13 @@ def doubtful_tools(config: Config) -> Iterator[str]:
             yield f"`{name}` is no tool. {guess} For a tool of your own say which one it is: `uses: http`."
         if word.probe is not None and word.probe.url is not None and (why := _unreachable(word, word.probe.url)):
             yield f"The probe of `{name}` cannot ask {word.probe.url}. {why}"
+
+
+def doubtful_models(config: Config) -> Iterator[str]:
+    """Models that cannot be asked from here."""
+    for name, word in config.models.items():
+        if (why := missing(word.provider)) is not None:
+            yield f"The model `{name}` cannot be asked: {why}."
 
 
 def _unreachable(word: ToolWord, url: str) -> str | None:

@@ -51,7 +51,8 @@ class ModelWord(Model):
     """Another address of the interface. Required for `openai-compatible`."""
     secret: SecretWord | None = None
     """Which of `secrets` is its key. Left out: the vendor's usual variable (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`,
-    `GEMINI_API_KEY`); Bedrock takes what AWS tools take, and `openai-compatible` needs none."""
+    `GEMINI_API_KEY`); Bedrock takes what AWS tools take, or a key of its own here, and
+    `openai-compatible` needs none."""
     version: Text | None = None
     """The exact version that has to answer, as the vendor reports it. Another one blocks the run. Left out: whichever
     answers is recorded."""

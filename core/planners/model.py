@@ -1,4 +1,4 @@
-"""Language models of several vendors behind one port: the only place that knows the library that speaks to them.
+"""Language models of several vendors behind one port: with `vendors` the only place that knows the library they speak.
 
 One request, one answer: no loop, no retries of the vendors' own, no tools that run. The library is loaded when the
 first model is asked, because that takes seconds. What goes back to a vendor for its own earlier answers is what the
@@ -15,6 +15,7 @@ from core.planners import pace, script
 from core.planners.agents import ModelSpec
 from core.planners.dialogue import MAX_ANSWER_BYTES, MOST_ASKED, Answer, AskedCall, Prompt, Returned, Told
 from core.planners.thinking import ModelFailed, OnText
+from core.planners.vendors.connections import Connection, connect, missing
 
 IDLE_S = 30.0
 """How long a model may say nothing in the middle of an answer."""
@@ -26,17 +27,17 @@ class Models:
     """Every model a worker may ask; connections are kept."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[str, str | None, str, str | None], Any] = {}
+        self._connections: dict[tuple[Any, ...], Connection] = {}
         self._connecting = asyncio.Lock()
         """Of many runs that begin at once, one makes the client they share."""
 
     async def close(self) -> None:
-        """Close every connection."""
-        clients, self._clients = self._clients, {}
-        for model in clients.values():
-            close = getattr(model.client, "close", None)
-            if asyncio.iscoroutinefunction(close):
-                await close()
+        """Close every connection, those under way as soon as they are answered; whoever asks next makes a new one."""
+        connections, self._connections = self._connections, {}
+        for connection in connections.values():
+            connection.retired = True
+            if connection.under_way == 0:
+                await connection.close()
 
     async def answer(
         self, spec: ModelSpec, prompt: Prompt, *, n: int, position: int, key: str | None, on_text: OnText
@@ -49,67 +50,51 @@ class Models:
                 on_text(piece)
                 await asyncio.sleep(pause_s)
             return said.answer
-        model = await self._model(spec, key)
+        known = (spec.provider, spec.url, spec.model, spec.timeout_s, key)
+        connection = await self._connection(known, spec, key)
         try:
             async with asyncio.timeout(spec.timeout_s):
-                return await _asked(model, spec, prompt, n=n, on_text=on_text)
+                return await _asked(connection, spec, prompt, n=n, on_text=on_text)
         except TimeoutError:
             late = f"`{spec.label}` did not answer within {spec.timeout_s:.0f} s"
             raise ModelFailed(late, billed=True, again=True) from None
+        except ModelFailed as error:
+            if not (error.again or error.billed) and self._connections.get(known) is connection:
+                del self._connections[known]  # what it was made with may be replaced until somebody asks again
+                connection.retired = True
+            raise
+        finally:
+            connection.under_way -= 1
+            if connection.retired and connection.under_way == 0:
+                await connection.close()
 
-    async def _model(self, spec: ModelSpec, key: str | None) -> Any:
-        known = (spec.provider, spec.url, spec.model, key)
+    async def _connection(self, known: tuple[Any, ...], spec: ModelSpec, key: str | None) -> Connection:
+        """A connection that is held for one request."""
         async with self._connecting:
-            if known not in self._clients:
-                try:
-                    self._clients[known] = await asyncio.to_thread(_connected, spec, key)
-                except ImportError:
-                    missing = f"What models of {spec.provider} need is not installed here. Run `make cloud`."
-                    raise ModelFailed(missing, billed=False, again=False) from None
-        return self._clients[known]
+            if known not in self._connections:
+                self._connections[known] = await _connected(spec, key)
+            connection = self._connections[known]
+            connection.under_way += 1
+        return connection
 
 
-def _connected(spec: ModelSpec, key: str | None) -> Any:
-    """A model of the library; its client never asks twice."""
-    import pydantic_ai.direct  # noqa: F401  # here, on a thread, rather than in the time an answer has
+async def _connected(spec: ModelSpec, key: str | None) -> Connection:
+    if (why := missing(spec.provider)) is not None:
+        raise ModelFailed(f"`{spec.label}` cannot be asked: {why}", billed=False, again=False)
+    from pydantic_ai.exceptions import UserError
 
-    match spec.provider:
-        case "openai" | "openai-compatible":
-            from openai import AsyncOpenAI
-            from pydantic_ai.models.openai import OpenAIChatModel
-            from pydantic_ai.providers.openai import OpenAIProvider
-
-            client = AsyncOpenAI(api_key=key or "none", base_url=spec.url, max_retries=0, timeout=spec.timeout_s)
-            return OpenAIChatModel(spec.model, provider=OpenAIProvider(openai_client=client))
-        case "anthropic":
-            from anthropic import AsyncAnthropic
-            from pydantic_ai.models.anthropic import AnthropicModel
-            from pydantic_ai.providers.anthropic import AnthropicProvider
-
-            asked = AsyncAnthropic(api_key=key, base_url=spec.url, max_retries=0, timeout=spec.timeout_s)
-            return AnthropicModel(spec.model, provider=AnthropicProvider(anthropic_client=asked))
-        case "google":
-            from pydantic_ai.models.google import GoogleModel
-            from pydantic_ai.providers.google import GoogleProvider
-
-            return GoogleModel(spec.model, provider=GoogleProvider(api_key=key, base_url=spec.url))
-        case "bedrock":
-            import boto3  # type: ignore[import-untyped]
-            from botocore.config import Config  # type: ignore[import-untyped]
-            from pydantic_ai.models.bedrock import BedrockConverseModel
-            from pydantic_ai.providers.bedrock import BedrockProvider
-
-            once = Config(retries={"total_max_attempts": 1}, read_timeout=spec.timeout_s, connect_timeout=5)
-            bedrock = boto3.client("bedrock-runtime", endpoint_url=spec.url, config=once)
-            return BedrockConverseModel(spec.model, provider=BedrockProvider(bedrock_client=bedrock))
-    raise AssertionError(f"no library speaks {spec.provider}")
+    try:
+        return await connect(spec, key)
+    except UserError as error:
+        raise ModelFailed(f"`{spec.label}` cannot be asked: {_said(error)}", billed=False, again=False) from error
 
 
-async def _asked(model: Any, spec: ModelSpec, prompt: Prompt, *, n: int, on_text: OnText) -> Answer:
+async def _asked(connection: Connection, spec: ModelSpec, prompt: Prompt, *, n: int, on_text: OnText) -> Answer:
     from pydantic_ai import ModelMessagesTypeAdapter
     from pydantic_ai.direct import model_request_stream
     from pydantic_ai.exceptions import AgentRunError, ModelAPIError, ModelConnectionError, ModelHTTPError, UserError
     from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
     from pydantic_ai.tools import ToolDefinition
 
     tools = [
@@ -121,12 +106,18 @@ async def _asked(model: Any, spec: ModelSpec, prompt: Prompt, *, n: int, on_text
     begun = False
     try:
         parameters = ModelRequestParameters(function_tools=tools, allow_text_output=True)
-        async with model_request_stream(
-            model,
-            _messages(prompt, spec),
-            model_settings={"max_tokens": spec.max_output, "timeout": spec.timeout_s},
-            model_request_parameters=parameters,
-        ) as stream:
+        settings = ModelSettings(max_tokens=spec.max_output)
+        if spec.provider != "bedrock":  # there it is the client's, and saying it twice is warned of
+            settings["timeout"] = spec.timeout_s
+        async with (
+            connection.calling(),
+            model_request_stream(
+                connection.model,
+                _messages(prompt, spec),
+                model_settings=settings,
+                model_request_parameters=parameters,
+            ) as stream,
+        ):
             size = asked_for = 0
             events = aiter(stream)
             while True:
@@ -147,13 +138,16 @@ async def _asked(model: Any, spec: ModelSpec, prompt: Prompt, *, n: int, on_text
                 if text:
                     on_text(text)
             response = stream.get()
+        _whole(response, spec)
         raw = json.loads(ModelMessagesTypeAdapter.dump_json([response]))[0]
     except TimeoutError:
         raise ModelFailed(f"`{spec.label}` fell silent in the middle of an answer", billed=True, again=True) from None
     except ModelHTTPError as error:
         raise _refused(spec, error, begun=begun) from error
     except ModelConnectionError as error:
-        raise ModelFailed(f"`{spec.label}` cannot be reached: {_said(error)}", billed=begun, again=True) from error
+        # Whoever got the request may have worked on it, though nothing came back.
+        sent = begun or error.phase not in ("pool", "connect")
+        raise ModelFailed(f"`{spec.label}` cannot be reached: {_said(error)}", billed=sent, again=True) from error
     except ModelAPIError as error:
         raise ModelFailed(f"`{spec.label}` failed: {_said(error)}", billed=True, again=True) from error
     except UserError as error:
@@ -167,17 +161,55 @@ async def _asked(model: Any, spec: ModelSpec, prompt: Prompt, *, n: int, on_text
     return _answer(response, raw, spec, prompt, n=n)
 
 
+def _whole(response: Any, spec: ModelSpec) -> None:
+    """Refuse an answer that its vendor did not end as answers end: it is no answer, however much of it there is.
+
+    Raises:
+        ModelFailed: it was cut off, filtered or spoilt.
+    """
+    if response.finish_reason == "content_filter":
+        raise ModelFailed(f"`{spec.label}` refuses to answer this: its filter ended it", billed=True, again=False)
+    if response.finish_reason == "error":
+        raise ModelFailed(f"`{spec.label}` answered garbage, and says so", billed=True, again=True)
+    said = (response.provider_details or {}).get("finish_reason")
+    # Some servers with OpenAI's interface never say that they have ended; their usage comes last all the same.
+    if not said and not (spec.provider == "openai-compatible" and response.usage.output_tokens):
+        raise ModelFailed(f"`{spec.label}` broke off in the middle of an answer", billed=True, again=True)
+
+
 def _refused(spec: ModelSpec, error: Any, *, begun: bool) -> ModelFailed:
     """What an HTTP status says about trying again and about having to pay."""
+    from pydantic_ai.exceptions import ModelAuthenticationError, ModelNotFoundError
+
     status = error.status_code
-    busy = status in (408, 409, 425, 429) or status >= 500
-    what = {401: "refuses its key", 403: "refuses its key", 404: "does not know this model"}.get(status)
-    text = f"`{spec.label}` {what or f'answered {status}'}: {_said(error)}"
-    return ModelFailed(text, billed=begun or status >= 500, again=busy, retry_after_s=error.retry_after)
+    busy = status in (408, 409, 424, 425, 429) or status >= 500
+    if status in (401, 403) or isinstance(error, ModelAuthenticationError):
+        what = "refuses its key"
+    elif status == 404 or isinstance(error, ModelNotFoundError):
+        what = "does not know this model"
+    else:
+        what = f"answered {status}"
+    # Where it had begun to work, it may have to be paid for; an answer under way says so by its stream.
+    billed = begun or error.in_stream or status in (408, 424) or status >= 500
+    text = f"`{spec.label}` {what}: {_message(error.body) or _said(error)}"
+    return ModelFailed(text, billed=billed, again=busy, retry_after_s=error.retry_after)
+
+
+def _message(body: Any) -> str:
+    """What a vendor says about its refusal, wherever in the body it does; empty if it says nothing."""
+    if not isinstance(body, Mapping):
+        return ""
+    inner = body.get("error", body.get("Error", body))
+    said = inner.get("message", inner.get("Message")) if isinstance(inner, Mapping) else inner
+    return _short(said) if isinstance(said, str) else ""
 
 
 def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    return _short(str(error))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
@@ -218,7 +250,7 @@ def _messages(prompt: Prompt, spec: ModelSpec) -> list[Any]:
                 shown = content if ok else f"Error: {content}"
                 parts.append(ToolReturnPart(names.get(tool, tool), shown, call_id))
             case Answer():
-                messages.append(ModelRequest(parts=parts, instructions=prompt.instructions))
+                messages.append(ModelRequest(parts=parts, instructions=prompt.instructions or None))
                 parts = []
                 known = _from_raw(each.raw, spec)
                 if known is None:
@@ -228,7 +260,7 @@ def _messages(prompt: Prompt, spec: ModelSpec) -> list[Any]:
                     said = [TextPart(each.text)] if each.text else []
                     known = ModelResponse(parts=[*said, *calls] or [TextPart("(nothing)")])
                 messages.append(known)
-    messages.append(ModelRequest(parts=parts or [UserPromptPart("Go on.")], instructions=prompt.instructions))
+    messages.append(ModelRequest(parts=parts or [UserPromptPart("Go on.")], instructions=prompt.instructions or None))
     return messages
 
 

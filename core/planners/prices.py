@@ -23,8 +23,8 @@ def price_of(spec: ModelSpec) -> Price | None:
     from genai_prices import Usage, calc_price  # takes a while, and most processes never need it
 
     try:
-        read = calc_price(Usage(input_tokens=spec.window), spec.model, provider_id=provider)
-        written = calc_price(Usage(output_tokens=MILLION), spec.model, provider_id=provider)
+        # What is written after a long prompt may cost more as well.
+        both = calc_price(Usage(input_tokens=spec.window, output_tokens=MILLION), spec.model, provider_id=provider)
     except LookupError:
         return None
-    return Price(Decimal(read.total_price) * MILLION / spec.window, Decimal(written.total_price))
+    return Price(Decimal(both.input_price) * MILLION / spec.window, Decimal(both.output_price))

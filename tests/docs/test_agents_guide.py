@@ -1,9 +1,12 @@
 """The examples of the guide on agents are a configuration and a script, and do what the guide says."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from ruamel.yaml import YAML
 
+from core.config.language import Provider
 from core.config.load import load_config
 from core.config.problems import ConfigProblems
 from core.planners.agent import AgentPlanner, Talk, prompt_of
@@ -11,6 +14,7 @@ from core.planners.agents import read_agent
 from core.planners.base import Act, CallOutcome, Finish, PlanRequest, Think
 from core.planners.compile import compile_playbooks
 from core.planners.dialogue import Answer
+from core.planners.prices import price_of
 from core.planners.script import answer
 from core.runs.accepting import limits_of
 from core.tools.catalogue import tool_names
@@ -31,6 +35,23 @@ def test_the_agent_asks_for_what_the_guide_says(fence: Fence, tmp_path: Path) ->
     assert ["anthropic:claude-sonnet-4-5", "openai-compatible:qwen3"] == [model.label for model in agent.models]
     assert ("remedy.md",) == agent.artifacts
     assert 500_000 == limits_of(config, source).budget_micro_usd
+
+
+@pytest.mark.runs_fence("docs/guides/agents.md > Models > 1")
+def test_every_kind_of_model_is_one_that_can_be_paid_for(fence: Fence, tmp_path: Path) -> None:
+    path = tmp_path / "banksman.yml"
+    path.write_text(f"{fence.text}\nagents:\n")
+    for name in YAML(typ="safe").load(fence.text)["models"]:
+        with path.open("a") as file:
+            file.write(f"  - {{name: by-{name}, model: {name}}}\n")
+    config = load_config(path)
+    compile_playbooks(config.playbooks.values(), tools=tool_names(config))
+
+    models = {name: read_agent(config.playbooks[f"by-{name}"].text).models[0] for name in config.models}
+
+    assert {*get_args(Provider)} - {"script"} == {model.provider for model in models.values()}
+    assert [] == [name for name, model in models.items() if price_of(model) is None]
+    assert ["claude", "gemini"] == [model.name for model in read_agent(config.playbooks["by-claude"].text).models]
 
 
 @pytest.mark.runs_fence("docs/guides/agents.md > Other caps > 1")

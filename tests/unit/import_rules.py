@@ -56,7 +56,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "slack_sdk": ("bot",),
     "slack_bolt": ("bot",),
     "arq": ("core.queue", "worker"),
-    "pydantic_ai": ("core.planners.model",),
+    "pydantic_ai": ("core.planners.model", "core.planners.vendors"),
     "mcp": ("core.tools.mcp.client",),
     "mcp_types": ("core.tools.mcp.client",),
     "sqlalchemy": ("core.store",),

@@ -42,7 +42,11 @@ PLANTED = {
     "slack_bolt outside bot": ("core/queue.py", "import slack_bolt", "only bot may"),
     "arq in bot": ("bot/app.py", "from arq import create_pool", "only core.queue and worker may"),
     "arq elsewhere in core": ("core/runs/sweeper.py", "import arq", "only core.queue and worker may"),
-    "the LLM library elsewhere": ("core/planners/base.py", "import pydantic_ai", "only core.planners.model may"),
+    "the LLM library elsewhere": (
+        "core/planners/base.py",
+        "import pydantic_ai",
+        "only core.planners.model and core.planners.vendors may",
+    ),
     "mcp elsewhere": ("core/tools/registry.py", "from mcp import Client", "only core.tools.mcp.client may"),
     "sqlalchemy outside store": ("core/runs/views.py", "from sqlalchemy import select", "only core.store may"),
     "sqlite3 outside store": ("bot/delivery/outbox.py", "import sqlite3", "only core.store and bot.playground may"),

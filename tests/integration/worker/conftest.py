@@ -51,6 +51,9 @@ from worker.driver import Driver
 
 __all__ = ["database", "database_url", "migrated_postgres", "sqlite_template"]
 
+_SPEAKS = {vendor: vendor for vendor in ("anthropic", "google", "bedrock")}
+"""Which part of the library speaks to whom; to all others it is OpenAI's."""
+
 Behaviour = Callable[["Probe", ToolContext], Awaitable[ToolResult]]
 
 
@@ -252,7 +255,8 @@ class Rig:
             channel: Where it was asked for; left out: nowhere, and then no thread is told anything.
         """
         # Loading what speaks to vendors takes longer than a lease on a busy machine, and nobody renews this one.
-        await asyncio.to_thread(importlib.import_module, "pydantic_ai.models.openai")
+        for speaks in {_SPEAKS.get(model.get("provider", ""), "openai") for model in models}:
+            await asyncio.to_thread(importlib.import_module, f"pydantic_ai.models.{speaks}")
         if self.lease is not None and self.driver is not None:
             await self.lease.renew(self.driver.driving)
         ids = Ids(self.clock)

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from core.clock import boot_id
+from core.planners.model import Models
 from core.queue import SilentDoorbell
 from core.store.standing import GAUGES, measures
 from tests.integration.worker.conftest import Rig, step, succeed
@@ -13,7 +14,15 @@ from worker.wiring import Worker
 async def asked(rig: Rig, *, is_stopping: bool = False) -> tuple[bool, dict[str, Any]]:
     assert rig.station is not None and rig.lease is not None
     worker = Worker(
-        rig.station, rig.lease, SilentDoorbell(), cast(Any, None), cast(Any, None), cast(Any, None), rig.home, None
+        rig.station,
+        rig.lease,
+        SilentDoorbell(),
+        cast(Any, None),
+        cast(Any, None),
+        cast(Any, None),
+        rig.home,
+        None,
+        Models(),
     )
     return await health_of(worker, Pulses(), is_stopping=lambda: is_stopping).ready()
 
