@@ -260,7 +260,7 @@ async def _quietly(task: Callable[[], Any], trouble: list[str]) -> None:
     try:
         await task()
     except ValueError:  # `readline` at a line beyond the limit: nothing sensible can follow it
-        trouble.append(f"a message of the server has more than {MAX_MESSAGE_BYTES} bytes")
+        trouble.append(f"a message of the server has more than {MAX_MESSAGE_BYTES >> 20} MiB")
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass
 
@@ -310,7 +310,7 @@ class _Counted(httpx2.AsyncByteStream):
         async for chunk in self._inner:
             total += len(chunk)
             if total > MAX_MESSAGE_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MAX_MESSAGE_BYTES} bytes")
+                raise httpx2.ReadError(f"the answer is longer than {MAX_MESSAGE_BYTES >> 20} MiB")
             yield chunk
 
     async def aclose(self) -> None:

@@ -119,7 +119,7 @@ async def test_a_server_that_is_not_there_did_nothing(accepted: McpTool, calling
         ("exit-mid-call", "Connection closed"),
         ("silent", "it did not answer in time"),
         ("wrong-id", "it did not answer in time"),
-        ("huge", "more than 8388608 bytes"),
+        ("huge", "more than 8 MiB"),
         ("breaks", "something broke"),
     ],
 )
@@ -196,6 +196,25 @@ async def test_data_becomes_a_file(accepted: McpTool, behaving: Behaving, callin
         picture.path.read_bytes(),
     )
     assert ["answer-1.png"] == result.out["files"]
+
+
+async def test_every_kind_of_part_is_text_or_a_file_and_notices_pass(
+    accepted: McpTool, behaving: Behaving, calling: Calling
+) -> None:
+    result = await calling(turned(accepted, behaving("everything")), text="a")
+
+    assert ("succeeded", False) == (result.status, result.out["truncated"]), result
+    assert "a note\na link: demo://linked\nan embedded text" == result.out["text"]
+    assert ["answer-1.mp3", "answer-2.gz"] == result.out["files"]
+    assert ["audio/mpeg", "application/gzip"] == [each.media_type for each in result.produced]
+
+
+async def test_a_tool_that_reaches_out_in_vain_is_said_to_have_no_network(
+    accepting: Accepting, behaving: Behaving, calling: Calling
+) -> None:
+    result = await calling(await accepting(behaving("reaches-out")), text="a")
+
+    assert ("failed", "the server says: fetch failed (`test` runs without a network)") == (result.status, result.error)
 
 
 @pytest.mark.parametrize(("behaviour", "least"), [("long", 200_000), ("too-long", 200_000)])
