@@ -88,7 +88,7 @@ def call(ident, args):
         say()
     if BEHAVIOUR == "wrong-id":
         say(id=ident + 1000, result=text("for somebody else"))
-        time.sleep(600)
+        os._exit(0)
     if BEHAVIOUR == "garbage":
         sys.stdout.write("this is no JSON\n" + "[" * 5000 + "\n")
     if BEHAVIOUR == "storm":
