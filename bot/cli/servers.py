@@ -20,7 +20,16 @@ from bot.blocks.text import one_line
 from bot.cli.asking import UsageError
 from bot.cli.installation import BadAnswer
 from bot.cli.output import BAD, REFUSED, console, print_json
-from core.config.accepted import accepted_path, changes, collisions, pin_of, tool_name, write_accepted
+from core.config.accepted import (
+    accepted_path,
+    changes,
+    collisions,
+    pin_of,
+    reaches_out,
+    runs_as_task,
+    tool_name,
+    write_accepted,
+)
 from core.config.load import Config, load_config
 from core.config.settings import Settings
 from core.nearest import did_you_mean
@@ -28,6 +37,8 @@ from core.nearest import did_you_mean
 Standing = Literal["accepted", "changed", "new", "gone", "unknown"]
 
 _MARKS: Mapping[Standing, str] = {"accepted": "ok", "changed": "!!", "new": "+ ", "gone": "- ", "unknown": "? "}
+
+_AS_TASK = "runs only as a task, and Banksman makes direct calls"
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,16 @@ class _Offer:
     def name(self) -> str:
         return tool_name(self.server, self.own_name)
 
+    @property
+    def only_as_task(self) -> bool:
+        """Whether it takes no direct call, so that it is no use to accept it."""
+        return self.now is not None and runs_as_task(self.now)
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is something to accept, or to take out."""
+        return self.standing in ("changed", "new", "gone") and not (self.standing == "new" and self.only_as_task)
+
     def as_json(self, config: Config) -> dict[str, Any]:
         word = config.tool(self.name)
         return {
@@ -61,6 +82,7 @@ class _Offer:
             "server": self.server,
             "own_name": self.own_name,
             "standing": self.standing,
+            "task": self.only_as_task,
             "tier": word.tier,
             "recovery": word.recovery,
             "pin": None if self.now is None else pin_of(self.now),
@@ -82,6 +104,9 @@ async def listing(settings: Settings, server: str | None, *, as_json: bool) -> i
     for name, why in errors.items():
         console.print(f"no  {name}: {one_line(why, 500)}", markup=False)
     for each in offers:
+        if each.only_as_task:
+            console.print(f"no  {each.name}  {_AS_TASK}", markup=False)
+            continue
         word = config.tool(each.name)
         tier = word.tier or "no tier, so it asks"
         console.print(f"{_MARKS[each.standing]}  {each.name}  {each.standing} · {tier} · {word.recovery}", markup=False)
@@ -92,7 +117,7 @@ async def difference(settings: Settings, server: str | None, *, as_json: bool) -
     """Show how what servers offer differs from what was accepted; 1 if it does."""
     config = load_config(settings.config_path)
     offers, errors = await _offers(settings, config, _named(config, server))
-    differing = [each for each in offers if each.standing in ("changed", "new", "gone")]
+    differing = [each for each in offers if each.differs]
     if as_json:
         found = [{**each.as_json(config), "now": each.now, "accepted": each.before} for each in differing]
         print_json({"differences": found, "errors": errors})
@@ -120,7 +145,10 @@ async def accept(settings: Settings, wanted: str, *, yes: bool, as_json: bool) -
     if both := collisions(server, [each.own_name for each in offers if each.now is not None]):
         one, other = both[0]
         raise BadAnswer(f"{one} and {other} of {server} would both be called {tool_name(server, one)}.")
-    differing = [each for each in chosen if each.standing != "accepted"]
+    left_out = [each for each in chosen if each.only_as_task]
+    if left_out and own_name:
+        raise BadAnswer(f"{left_out[0].name} {_AS_TASK}.")
+    differing = [each for each in chosen if each.differs and not each.only_as_task]
     if differing and not yes:
         for each in differing:
             print("\n".join(_shown(each)), file=sys.stderr)
@@ -145,7 +173,12 @@ async def accept(settings: Settings, wanted: str, *, yes: bool, as_json: bool) -
         if each.now is not None and tier is None:
             remedy = f"Nothing says what its effect is, so it asks: add `{each.name}: {{tier: …}}` under `tools`."
             console.print(f"    {remedy}", markup=False)
-    if not differing:
+        if each.now is not None and reaches_out(each.now) and not config.servers[server].outside:
+            remedy = f"It says that it reaches out, and {server} runs without a network: `network: host` gives it one."
+            console.print(f"    {remedy}", markup=False)
+    for each in left_out:
+        console.print(f"left out  {each.name}  {_AS_TASK}", markup=False)
+    if not differing and not left_out:
         console.print("Everything is as it was accepted.")
     return 0
 

@@ -129,6 +129,18 @@ def write_accepted(config: Path, accepted: Accepted) -> None:
     os.replace(fresh, path)  # noqa: PTH105
 
 
+def runs_as_task(definition: Mapping[str, Any]) -> bool:
+    """Whether a tool takes no direct call, but wants to be asked again and again whether it is done."""
+    execution = definition.get("execution")
+    return isinstance(execution, Mapping) and execution.get("taskSupport") == "required"
+
+
+def reaches_out(definition: Mapping[str, Any]) -> bool:
+    """Whether a tool says of itself that it deals with more than what it is started with."""
+    annotations = definition.get("annotations")
+    return isinstance(annotations, Mapping) and annotations.get("openWorldHint") is True
+
+
 def accepted_tools(accepted: Accepted, servers: Mapping[str, Any]) -> list[AcceptedTool]:
     """Every accepted tool of the servers that are still there."""
     return [

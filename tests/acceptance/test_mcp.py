@@ -4,6 +4,9 @@ Whole processes, real servers, the real sandbox. The guide's own configuration a
 """
 
 import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,62 @@ def test_a_server_from_the_registry_answers_a_run_as_the_guide_says(new_house: B
     assert shown["run"]["outcome"].startswith("It is 2")
     [action] = shown["actions"]
     assert ("mcp.time.get_current_time", "read", "pure") == (action["tool"], action["tier"], action["recovery"])
+
+
+class Pages(BaseHTTPRequestHandler):
+    """A page, one that robots may not read, and one that leads there."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        known = {
+            "/robots.txt": ("text/plain", b"User-agent: *\nDisallow: /private\n"),
+            "/page": ("text/html", b"<html><body><h1>Opening hours</h1><p>From nine to five.</p></body></html>"),
+            "/private": ("text/plain", b"nobody reads this"),
+        }
+        kind, body = known.get(self.path, ("text/plain", b""))
+        self.send_response(302 if self.path == "/moved" else 200 if self.path in known else 404)
+        if self.path == "/moved":
+            self.send_header("Location", "/private")
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    """The address of a server of pages."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.runs_fence("docs/guides/mcp.md > One that needs the network > 1")
+def test_a_server_from_the_registry_reads_a_page_as_far_as_robots_may(new_house: Builder, pages: str) -> None:
+    home = homes("house")
+    config = home / "banksman.yml"
+    # Pages of this machine are private, and with Node in sight the server would reach for a registry.
+    here = f'[mcp-server-fetch, --allow-private-ips], env: {{PATH: "{ROOT / ".venv-tools" / "bin"}"}}'
+    config.write_text(PEOPLE + fence("docs/guides/mcp.md > One that needs the network > 1").text)
+    config.write_text(config.read_text().replace("[mcp-server-fetch]", here))
+    banksman(home, "mcp", "accept", "fetch", "--yes", BANKSMAN_CONFIG=str(config))
+    house = new_house(home=home, BANKSMAN_CONFIG=str(config))
+
+    def read(path: str) -> str:
+        return house.cli("run", "page", "--input", f"address={pages}{path}", "--as", "requester").out.strip()
+
+    page, moved = read("/page"), read("/moved")
+
+    shown = house.reaches(page, "completed")["run"]["outcome"]
+    assert "# Opening hours" in shown
+    assert "From nine to five." in shown
+    assert "robots.txt" in house.reaches(moved, "failed")["run"]["outcome"]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])

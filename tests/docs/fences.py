@@ -24,6 +24,7 @@ ILLUSTRATIONS: dict[str, str] = {
     "README.md > Try it > 3": "the suite cannot run itself from inside itself",
     "docs/guides/chaos.md > Planted bugs > 1": "it takes minutes; the suite plants three of them by its own tests",
     "docs/guides/chaos.md > Under fire: the chaos suite > 1": "it takes half an hour; the suite runs its short form",
+    "docs/guides/mcp.md > One from npm > 1": "it takes npm, which the suite does without",
     "docs/operations.md > Health > 1": "a part of a manifest for a cluster that no test has",
 }
 """Blocks that no test runs: key to the reason."""

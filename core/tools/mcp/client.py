@@ -1,12 +1,12 @@
-"""Speaks to one MCP server: starts or reaches it, lists its tools, compares one with its pin, and calls it once.
+"""Speaks to one MCP server: lists its tools, compares one with its pin, and calls it once.
 
 It is the only module that imports `mcp`, and it imports nothing of ours: in the sandbox it runs from its source, with
-the Python of the tools' environment; outside, in the child that acts there. It asks nothing of a server but tools, and
-refuses whatever a server asks: sampling, elicitation and roots. All that a server says is bounded here and believed
-nowhere.
+the Python of the tools' environment; outside, in the child that acts there. `begin` has started the server by then, if
+it is one of this machine. It asks nothing of a server but tools, and refuses whatever a server asks: sampling,
+elicitation and roots. All that a server says is bounded here and believed nowhere.
 
-Standard input brings one JSON request; the last line on standard output is the answer. The line `sent` before it says
-that the call has left: after that word, silence means that nobody knows.
+The last line on standard output is the answer. The line `sent` before it says that the call has left: after that word,
+silence means that nobody knows.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _REFUSED = (types.PARSE_ERROR, types.INVALID_REQUEST, types.METHOD_NOT_FOUND, ty
 """Errors by which a server says that it will not do it; as final as a tool that answers with an error."""
 
 Answer = dict[str, Any]
+Begun = tuple[asyncio.AbstractEventLoop, asyncio.subprocess.Process]
 
 
 def definition_of(tool: types.Tool) -> dict[str, Any]:
@@ -75,13 +76,17 @@ class Talk:
             `tool` the answer is the list of tools.
         secrets: More variables (or headers) of the server, by name.
         ends_s: When all of it has to be over, as `time.monotonic` counts on this host.
+        begun: A server of this machine that was started, and the loop it belongs to.
     """
 
-    def __init__(self, request: Mapping[str, Any], secrets: Mapping[str, str], ends_s: float) -> None:
+    def __init__(
+        self, request: Mapping[str, Any], secrets: Mapping[str, str], ends_s: float, begun: Begun | None
+    ) -> None:
         self._request = request
         self._secrets = secrets
         self._ends_s = ends_s
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.new_event_loop() if begun is None else begun[0]
+        self._process = None if begun is None else begun[1]
         self._ready: asyncio.Future[Answer] = self._loop.create_future()
         self._go = asyncio.Event()
         self._sent = False
@@ -165,10 +170,10 @@ class Talk:
     @asynccontextmanager
     async def _transport(self, timeout_s: float) -> AsyncIterator[tuple[Any, Any]]:
         server = self._request["server"]
-        if "url" in server:
+        if self._process is None:
             opened = _reached(server, self._secrets, timeout_s)
         else:
-            opened = _started(server["argv"], {**os.environ, **server["env"], **self._secrets}, self._trouble)
+            opened = _spoken_to(self._process, self._trouble)
         async with opened as (read, write):
             yield _Overheard(read, self._overheard), write
 
@@ -210,10 +215,8 @@ class _Overheard:
 
 
 @asynccontextmanager
-async def _started(argv: list[str], env: Mapping[str, str], trouble: list[str]) -> AsyncIterator[tuple[Any, Any]]:
+async def _spoken_to(process: asyncio.subprocess.Process, trouble: list[str]) -> AsyncIterator[tuple[Any, Any]]:
     """A server of this machine, spoken to by its input and output, a message a line."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env=env, limit=MAX_MESSAGE_BYTES)
     assert process.stdin is not None
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
@@ -260,7 +263,7 @@ async def _quietly(task: Callable[[], Any], trouble: list[str]) -> None:
     try:
         await task()
     except ValueError:  # `readline` at a line beyond the limit: nothing sensible can follow it
-        trouble.append(f"a message of the server has more than {MAX_MESSAGE_BYTES} bytes")
+        trouble.append(f"a message of the server has more than {MAX_MESSAGE_BYTES >> 20} MiB")
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass
 
@@ -310,7 +313,7 @@ class _Counted(httpx2.AsyncByteStream):
         async for chunk in self._inner:
             total += len(chunk)
             if total > MAX_MESSAGE_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MAX_MESSAGE_BYTES} bytes")
+                raise httpx2.ReadError(f"the answer is longer than {MAX_MESSAGE_BYTES >> 20} MiB")
             yield chunk
 
     async def aclose(self) -> None:
@@ -403,10 +406,9 @@ def _words(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def main() -> None:
-    """Serve one request and end."""
-    request = json.loads(sys.stdin.buffer.read())
-    talk = Talk(request, request.pop("secrets"), request.pop("ends_s"))
+def serve(request: dict[str, Any], begun: Begun | None) -> None:
+    """Serve one request, print what comes of it, and end this process."""
+    talk = Talk(request, request.pop("secrets"), request.pop("ends_s"), begun)
     answer = talk.ready()
     if answer["status"] == "succeeded" and "out" not in answer:
         sys.stdout.write(SENT)
@@ -415,7 +417,3 @@ def main() -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     os._exit(0)  # what the server left running is the supervisor's to end
-
-
-if __name__ == "__main__":
-    main()

@@ -24,7 +24,8 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
 from core.tools.program import discard_files, readable_text, run_program
 
-CLIENT = Path(__file__).with_name("client.py")
+PROGRAM = ("begin.py", "client.py")
+"""What speaks to a server in the sandbox; the first is run, the other lies beside it."""
 SENT = "sent\n"
 
 _ANSWER_BYTES = 8 << 20
@@ -45,10 +46,10 @@ async def asked(
     whole = {"server": server_of(word, context.tool_environment), **request}
     if word.outside:
         return await run_effect(context, "mcp" if "tool" in request else "mcp_look", whole, secrets=secrets)
-    program = await asyncio.to_thread(_copied, context)
+    program = await asyncio.to_thread(_copied, context.scratch / "mcp")
     stdin = client_input(whole, secrets, context.timeout_s)
     result = await run_program(
-        context, ("python", "-I", str(program)), stdin=stdin, readable=(program,), limits=_LIMITS
+        context, ("python", "-I", str(program)), stdin=stdin, readable=(program.parent,), limits=_LIMITS
     )
     if isinstance(result, ToolResult):
         return result
@@ -72,10 +73,13 @@ async def listed(
         directory: An empty one, which serves as the workspace.
     """
     stdin = client_input({"server": server_of(word, tool_environment)}, secrets, word.start_ms / 1000)
-    program = directory / "mcp_client.py"
-    program.write_bytes(CLIENT.read_bytes())
+    program = await asyncio.to_thread(_copied, directory / "mcp")
     spec = ProcessSpec(
-        argv=(sys.executable if word.outside else "python", "-I", str(program) if word.outside else program.name),
+        argv=(
+            sys.executable if word.outside else "python",
+            "-I",
+            str(program) if word.outside else f"mcp/{program.name}",
+        ),
         workspace=directory,
         label=label,
         stdin=stdin,
@@ -166,7 +170,8 @@ def _document(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("status") in known else None
 
 
-def _copied(context: ToolContext) -> Path:
-    program = context.scratch / "mcp_client.py"
-    program.write_bytes(CLIENT.read_bytes())
-    return program
+def _copied(directory: Path) -> Path:
+    directory.mkdir()
+    for name in PROGRAM:
+        (directory / name).write_bytes(Path(__file__).with_name(name).read_bytes())
+    return directory / PROGRAM[0]

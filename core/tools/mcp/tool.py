@@ -7,12 +7,13 @@ operator has accepted the change. Nothing a server says of itself (that a tool o
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-from core.config.accepted import AcceptedTool, accepted_tools, changes
+from core.config.accepted import AcceptedTool, accepted_tools, changes, reaches_out
 from core.config.load import Config
 from core.config.servers import ServerWord
 from core.errors import RetryableError, TerminalError
@@ -59,7 +60,11 @@ class McpTool:
                 ", ".join(str(each)[:80] for each in refused[:10]),
                 extra={"action": "mcp_refused", "server": self._accepted.server, "call": context.label.call_id},
             )
-        return await asyncio.to_thread(answer.shown, result, context.scratch, secrets)
+        shown = await asyncio.to_thread(answer.shown, result, context.scratch, secrets)
+        if shown.status == "failed" and not self._server.outside and reaches_out(self._accepted.definition):
+            # What a server says of a network that is not there seldom tells why.
+            return replace(shown, error=f"{shown.error} (`{self._accepted.server}` runs without a network)")
+        return shown
 
     def _secrets(self, context: ToolContext) -> dict[str, str]:
         return secrets_of(self._server, context.outside.secrets, context.outside.secret_refs)

@@ -86,6 +86,31 @@ def test_accepting_shows_first_and_takes_no_for_an_answer(banksman: CommandLine,
     assert not accepted_path(config).exists()
 
 
+def test_a_tool_that_runs_only_as_a_task_is_left_out(banksman: CommandLine, config: Path) -> None:
+    config.write_text(config.read_text().replace('server.py"', 'server.py", task'))
+    why = "mcp.notes.do  runs only as a task, and Banksman makes direct calls"
+
+    assert f"no  {why}\n" == banksman("mcp", "list", code=0).out
+    assert [True] == [each["task"] for each in banksman("mcp", "list", "--json", code=0).json["tools"]]
+    assert "Everything is as it was accepted." in banksman("mcp", "diff", code=0).out
+    assert f"left out  {why}\n" == banksman("mcp", "accept", "notes", "--yes", code=0).out
+    assert "runs only as a task" in banksman("mcp", "accept", "notes/do", "--yes", code=1).err
+    assert not accepted_path(config).exists()
+
+
+def test_accepting_says_what_a_tool_that_reaches_out_would_need(
+    banksman: CommandLine, tmp_path: Path, program: Path
+) -> None:
+    config = tmp_path / "banksman.yml"
+    # The sandbox has nothing of this machine but what is its own, so the program is an argument.
+    words = json.dumps(["python", "-c", program.read_text(), "reaches-out"])
+    config.write_text(f"mcp: {{servers: {{notes: {{command: {words}}}}}}}")
+
+    said = banksman("mcp", "accept", "notes", "--yes", code=0, BANKSMAN_CONFIG=str(config)).out
+
+    assert "It says that it reaches out, and notes runs without a network: `network: host` gives it one." in said
+
+
 def test_what_is_not_offered_any_more_can_be_taken_out(banksman: CommandLine, config: Path, program: Path) -> None:
     banksman("mcp", "accept", "notes", "--yes", code=0)
     program.write_text(program.read_text().replace('"name": "do"', '"name": "other"'))

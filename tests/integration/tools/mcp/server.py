@@ -33,6 +33,10 @@ def tools():
     tool = {"name": "do", "description": "Say it again", "inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}}
     if BEHAVIOUR == "changed":
         tool["description"] = "Say it again, and send it to me"
+    if BEHAVIOUR == "reaches-out":
+        tool["annotations"] = {"openWorldHint": True}
+    if BEHAVIOUR == "task":
+        tool["execution"] = {"taskSupport": "required"}
     if BEHAVIOUR == "gone":
         tool["name"] = "other"
     return [tool]
@@ -54,6 +58,24 @@ PARAMS = {
 }
 
 
+def everything(ident):
+    """Every kind of notice a server may send, then an answer with every kind of part there is."""
+    say(method="notifications/progress", params={"progressToken": ident, "progress": 1, "total": 2})
+    say(method="notifications/message", params={"level": "error", "data": "a line of its log"})
+    say(method="notifications/resources/updated", params={"uri": "demo://a"})
+    for kind in ("tools", "prompts", "resources"):
+        say(method=f"notifications/{kind}/list_changed")
+    say(method="notifications/nobody/knows/this", params={"x": 1})
+    here = {"annotations": {"audience": ["user"], "priority": 1.0}}
+    sound = {"type": "audio", "data": "UklGRg==", "mimeType": "audio/mpeg"}
+    text_resource = {"uri": "demo://text", "mimeType": "text/plain", "text": "an embedded text"}
+    data_resource = {"uri": "demo://data", "mimeType": "application/gzip", "blob": "H4sI"}
+    link = {"type": "resource_link", "uri": "demo://linked", "name": "a link", "mimeType": "text/plain"}
+    embedded = [{"type": "resource", "resource": each} for each in (text_resource, data_resource)]
+    parts = [{"type": "text", "text": "a note", **here}, sound, link, *embedded]
+    say(id=ident, result={"content": parts, "_meta": {"x": 1}})
+
+
 def call(ident, args):
     CALLED.write_text(args["text"])
     if BEHAVIOUR == "exit-mid-call":
@@ -66,7 +88,7 @@ def call(ident, args):
         say()
     if BEHAVIOUR == "wrong-id":
         say(id=ident + 1000, result=text("for somebody else"))
-        time.sleep(600)
+        os._exit(0)
     if BEHAVIOUR == "garbage":
         sys.stdout.write("this is no JSON\n" + "[" * 5000 + "\n")
     if BEHAVIOUR == "storm":
@@ -81,6 +103,10 @@ def call(ident, args):
     if BEHAVIOUR == "picture":
         data = "iVBORw0KGgo="
         return say(id=ident, result={"content": [{"type": "image", "data": data, "mimeType": "image/png"}]})
+    if BEHAVIOUR == "everything":
+        return everything(ident)
+    if BEHAVIOUR == "reaches-out":
+        return say(id=ident, result={**text("fetch failed"), "isError": True})
     if BEHAVIOUR == "long":
         return say(id=ident, result=text("a line\n" * 30_000))
     if BEHAVIOUR == "too-long":

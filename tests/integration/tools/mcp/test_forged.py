@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.execution.base import ProcessResult, SandboxLevel
+from core.tools.mcp import begin, client
 from core.tools.mcp.answer import shown
 from core.tools.mcp.start import read_answer
 
@@ -45,6 +46,10 @@ def test_parts_of_any_shape_are_passed_over(tmp_path: Path) -> None:
     status, out = read(b"sent\n" + said, tmp_path)
 
     assert ("succeeded", "a", []) == (status, out["text"], out["files"])
+
+
+def test_a_line_may_be_as_long_as_a_message() -> None:
+    assert client.MAX_MESSAGE_BYTES == begin.MAX_LINE_BYTES
 
 
 def test_a_kind_of_data_decides_no_path(tmp_path: Path) -> None:

@@ -142,6 +142,14 @@ async def test_nobody_at_the_address_is_worth_another_try(calling: Calling, unus
     assert "failed-safe" == result.status
 
 
+async def test_a_program_that_is_not_there_did_nothing(calling: Calling) -> None:
+    word = ServerWord.model_validate({"command": ["no-such-server"], "network": "host"})
+
+    result = await calling(stranger(word), text="a")
+
+    assert ("failed-safe", "No such file or directory: no-such-server") == (result.status, result.error)
+
+
 async def test_a_redirect_to_another_place_is_not_followed(start: Start, calling: Calling, tmp_path: Path) -> None:
     target = tmp_path / "target.jsonl"
     inner = subprocess.Popen([sys.executable, str(PROGRAM), str(target)], stdout=subprocess.PIPE, text=True)
