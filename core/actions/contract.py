@@ -1,6 +1,7 @@
 """A channel's contract: what holds for the runs that are asked for in it.
 
-It only narrows what holds anyway: whom one may ask for, which tools its runs may call, how much each may spend. A part
+It only narrows what holds anyway: whom one may ask for, which tools its runs may call, how much each may spend, who may
+decide what they ask. A part
 that is left out narrows nothing; an empty list lets nothing through. A run pins the contract it was accepted under.
 Pure: the words come from `core.config`, and where they are enforced is `core.runs.contracts`.
 """
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from core.actions.envelope import digest
+from core.actions.policy import Approvers
 from core.budgets import micro_usd
 
 _UNDO = ".undo"
@@ -32,6 +34,8 @@ class Contract:
     """Patterns, as in the policy's rules."""
     budget: str | None = None
     """US dollars as text."""
+    approvers: Approvers | None = None
+    """Who has to admit whoever decides, beside the policy."""
 
     @property
     def budget_micro_usd(self) -> int | None:
@@ -53,18 +57,20 @@ class Contract:
         said: dict[str, Any] = {"channel": self.channel, "agent": self.agent, "budget": self.budget}
         for name, listed in (("agents", self.agents), ("tools", self.tools)):
             said[name] = None if listed is None else sorted(set(listed))
+        said["approvers"] = None if self.approvers is None else self.approvers.to_json()
         return {name: value for name, value in said.items() if value is not None}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Contract":
         """Read what `to_json` wrote."""
-        agents, tools = body.get("agents"), body.get("tools")
+        agents, tools, approvers = body.get("agents"), body.get("tools"), body.get("approvers")
         return cls(
             channel=body["channel"],
             agent=body.get("agent"),
             agents=None if agents is None else tuple(agents),
             tools=None if tools is None else tuple(tools),
             budget=body.get("budget"),
+            approvers=None if approvers is None else Approvers.from_json(approvers),
         )
 
     def bars_agent(self, agent: str) -> str | None:

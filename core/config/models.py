@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
 from core.config.language import BudgetsWord, ModelName, ModelWord, Usd
 from core.config.problems import excerpt
-from core.config.rules import PolicySection, ToolPattern
+from core.config.rules import ApproversWord, PolicySection, ToolPattern
 from core.config.servers import McpSection
 
 EffectTier = Literal["read", "workspace", "compensable", "irreversible"]
@@ -87,6 +87,9 @@ class ChannelContract(Model):
     none."""
     budget: Usd | None = None
     """What one run of an agent may spend, where the agent's own budget is not smaller. Left out: the agent's own."""
+    approvers: ApproversWord | None = None
+    """Whoever decides what these runs ask has to be among these as well as among the policy's. Left out: the
+    policy's."""
 
 
 def _place(value: str) -> str:

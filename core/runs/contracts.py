@@ -32,7 +32,10 @@ def decide(snapshot: Snapshot, tool: DeclaredTool, args: Mapping[str, Any], rule
     word = rules.policy.decide(proposal(snapshot.run, tool, args))
     barred = forbidden(snapshot, tool.tool.name, rules)
     if barred is None:
-        return word
+        approvers = word.approvers
+        for bound in _bound(snapshot, rules):
+            approvers = approvers if bound.approvers is None else approvers.narrowed(bound.approvers)
+        return replace(word, approvers=approvers)
     contract, why = barred
     return replace(word, verdict="deny", rule=f"{RULE}{contract.channel}", why=why)
 
@@ -40,15 +43,20 @@ def decide(snapshot: Snapshot, tool: DeclaredTool, args: Mapping[str, Any], rule
 def forbidden(snapshot: Snapshot, tool: str, rules: Rulebook) -> tuple[Contract, str] | None:
     """The contract that keeps the run from calling this tool, with the sentence; `None` if none does."""
     run = snapshot.run
-    if run.rolls_back is not None:
-        return None
-    pinned = allowance.of(snapshot).contract
-    now = rules.contract(run.channel, None if pinned is None else pinned.channel)
-    if now is not None and run.parent_id is None and (why := now.bars_agent(run.agent)) is not None:
-        return now, why
-    for contract in (pinned, now):
-        if contract is None or tool in _OURS:
-            continue
-        if (why := contract.bars_tool(tool)) is not None:
-            return contract, why
+    for contract in _bound(snapshot, rules):
+        barred = None if tool in _OURS else contract.bars_tool(tool)
+        if run.parent_id is None:
+            barred = contract.bars_agent(run.agent) or barred
+        if barred is not None:
+            return contract, barred
     return None
+
+
+def _bound(snapshot: Snapshot, rules: Rulebook) -> list[Contract]:
+    """The contracts a run is bound by: the one it has pinned, and the one that holds now if that is another."""
+    run, pinned = snapshot.run, allowance.of(snapshot).contract
+    if run.rolls_back is not None:
+        return []
+    now = rules.contract(run.channel, None if pinned is None else pinned.channel)
+    found = [each for each in (pinned, now) if each is not None]
+    return found[:1] if len({each.digest for each in found}) == 1 else found

@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from core.actions.contract import Contract
+from core.actions.policy import Approvers
 from core.ids import TENANT
+from core.principals import Principal
+from core.record.changes import Decided, Refusal
 from core.runs import allowance, reading
 from core.store.tables import runs
 from core.tools.base import ToolContext, ToolResult
@@ -134,4 +137,37 @@ async def test_a_call_is_not_tried_again_once_the_contract_forbids_it(rig: Rig, 
     (call,) = (await rig.row(run_id)).calls
     assert (ends, 1, 1) == (call.status, call.attempts, len(probe.contexts))
     assert f"it is not tried again: {BARRED}" in str(call.error)
+    assert [] == await broken(rig.database)
+
+
+ON_CALL = Contract("#ops", approvers=Approvers(frozenset({"on-call"})))
+CAROL = Principal("carol", frozenset({"approver", "on-call"}))
+
+
+async def test_whoever_decides_has_to_be_admitted_by_the_policy_and_the_contract(rig: Rig) -> None:
+    push = rig.tool("push", succeed, tier="compensable")
+    await rig.start()
+    run_id = await rig.ask(step("b", "push"), contract=ON_CALL)
+    await rig.drive(run_id)
+    refused = await vote(rig, run_id, BEN)
+
+    assert isinstance(refused, Refusal) and "the role on-call" in refused.text
+    assert isinstance(await vote(rig, run_id, CAROL), Decided)
+    assert "completed" == (await rig.drive(run_id)).state
+    assert 1 == len(push.contexts)
+    assert [] == await broken(rig.database)
+
+
+async def test_an_approval_is_void_once_the_contract_asks_others(rig: Rig) -> None:
+    push = rig.tool("push", succeed, tier="compensable")
+    await rig.start()
+    run_id = await rig.ask(step("b", "push"), contract=Contract("#ops"))
+    await rig.drive(run_id)
+    await vote(rig, run_id, BEN)
+    rig.contracts = {"#ops": ON_CALL}
+
+    assert "waiting-for-approval" == (await rig.drive(run_id)).state
+    assert [] == push.contexts
+    await vote(rig, run_id, CAROL)
+    assert "completed" == (await rig.drive(run_id)).state
     assert [] == await broken(rig.database)
