@@ -14,6 +14,7 @@ from worker.wiring import rulebook
 
 OPS = Channel("C1", "ops")
 REST = """
+principals: {ben: {roles: [approver, on-call]}}
 playbooks: [{name: report}, {name: tidy}]
 agents: [{name: triage, model: main, budget: "0.80"}, {name: repo, model: main, budget: "0.20"}]
 models: {main: {provider: script, script: turns.yml}}
