@@ -1,8 +1,8 @@
 """A channel's contract: what holds for the runs that are asked for in it.
 
-It only narrows what holds anyway: whom one may ask for, which tools its runs may call, how much each may spend, who may
-decide what they ask. A part
-that is left out narrows nothing; an empty list lets nothing through. A run pins the contract it was accepted under.
+It only narrows what holds anyway: whom one may ask for, which tools its runs may call, which places they may reach, how
+much each may spend, who may decide what they ask. A part that is left out narrows nothing; an empty list lets nothing
+through. A run pins the contract it was accepted under.
 Pure: the words come from `core.config`, and where they are enforced is `core.runs.contracts`.
 """
 
@@ -36,6 +36,8 @@ class Contract:
     """US dollars as text."""
     approvers: Approvers | None = None
     """Who has to admit whoever decides, beside the policy."""
+    network: tuple[str, ...] | None = None
+    """Places that tools may reach, written as in the word on a tool."""
 
     @property
     def budget_micro_usd(self) -> int | None:
@@ -55,7 +57,7 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         """Every part that is not left out."""
         said: dict[str, Any] = {"channel": self.channel, "agent": self.agent, "budget": self.budget}
-        for name, listed in (("agents", self.agents), ("tools", self.tools)):
+        for name, listed in (("agents", self.agents), ("tools", self.tools), ("network", self.network)):
             said[name] = None if listed is None else sorted(set(listed))
         said["approvers"] = None if self.approvers is None else self.approvers.to_json()
         return {name: value for name, value in said.items() if value is not None}
@@ -63,7 +65,7 @@ class Contract:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Contract":
         """Read what `to_json` wrote."""
-        agents, tools, approvers = body.get("agents"), body.get("tools"), body.get("approvers")
+        agents, tools, approvers, network = (body.get(name) for name in ("agents", "tools", "approvers", "network"))
         return cls(
             channel=body["channel"],
             agent=body.get("agent"),
@@ -71,6 +73,7 @@ class Contract:
             tools=None if tools is None else tuple(tools),
             budget=body.get("budget"),
             approvers=None if approvers is None else Approvers.from_json(approvers),
+            network=None if network is None else tuple(network),
         )
 
     def bars_agent(self, agent: str) -> str | None:
@@ -84,7 +87,12 @@ class Contract:
         name = tool.removesuffix(_UNDO)
         if self.tools is None or any(fnmatchcase(each, pattern) for each in (tool, name) for pattern in self.tools):
             return None
-        return f"The contract of {self._place} does not let its runs use `{tool}`; it names {_listed(self.tools)}."
+        return f"{self.subject} does not let its runs use `{tool}`; it names {_listed(self.tools)}."
+
+    @property
+    def subject(self) -> str:
+        """Begins a sentence: `The contract of #ops`."""
+        return f"The contract of {self._place}"
 
     @property
     def _place(self) -> str:

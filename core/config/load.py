@@ -108,7 +108,9 @@ class Config:
     def contracts(self) -> Mapping[str, Contract]:
         """What holds in channels, by `#name` or id as the file has them."""
         return {
-            channel: Contract(channel, word.agent, word.agents, word.tools, word.budget, _approvers(word.approvers))
+            channel: Contract(
+                channel, word.agent, word.agents, word.tools, word.budget, _approvers(word.approvers), word.network
+            )
             for channel, word in self.channels.items()
         }
 

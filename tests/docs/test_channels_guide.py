@@ -36,6 +36,7 @@ def test_the_contract_narrows_as_the_guide_says(fence: Fence, tmp_path: Path) ->
     said = " ".join((ROOT / "docs/guides/channels.md").read_text("utf-8").split())
     assert barred is not None and barred in said
     assert None is contract.bars_tool("files.write")
+    assert ("api.example.com", "*.internal.example.com:8443") == contract.network
     assert contract == rulebook(config).contract("C1", "#ops")
     assert Approvers(frozenset({"on-call"})) == contract.approvers
     triage, repo = (config.playbooks[name] for name in ("triage", "repo"))

@@ -6,7 +6,8 @@ from core.actions.approvals import who_may
 from core.actions.contract import Contract
 from core.actions.policy import Approvers
 
-OPS = Contract("#ops", "triage", ("triage", "repo"), ("files.*", "git_push"), "0.50", Approvers(frozenset({"on-call"})))
+ON_CALL = Approvers(frozenset({"on-call"}))
+OPS = Contract("#ops", "triage", ("triage", "repo"), ("files.*", "git_push"), "0.50", ON_CALL, ("a.example", "*.b"))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,9 @@ def test_what_is_left_out_narrows_nothing_and_an_empty_list_lets_nothing_through
 
 
 def test_it_is_stored_and_read_back_whole_and_the_order_of_names_is_no_version() -> None:
-    turned = Contract("#ops", "triage", ("repo", "triage"), ("git_push", "files.*"), "0.50", OPS.approvers)
+    turned = Contract(
+        "#ops", "triage", ("repo", "triage"), ("git_push", "files.*"), "0.50", ON_CALL, ("*.b", "a.example")
+    )
 
     assert OPS.digest == turned.digest == Contract.from_json(OPS.to_json()).digest
     assert Contract("C1") == Contract.from_json(Contract("C1").to_json())
