@@ -155,7 +155,9 @@ def test_the_page_of_commands_names_every_argument_and_option(name: str) -> None
 
 
 def test_commands_come_in_the_groups_that_the_pattern_for_mentions_knows() -> None:
-    assert {"approval", "db", "mcp", "policy"} == {name.partition(" ")[0] for name in command_names() if " " in name}
+    assert {"approval", "channel", "db", "mcp", "policy"} == {
+        name.partition(" ")[0] for name in command_names() if " " in name
+    }
 
 
 def test_every_log_key_on_the_operations_page_is_written_somewhere() -> None:
