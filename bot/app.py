@@ -15,6 +15,7 @@ from functools import partial
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
+from bot.agreeing import ContractWatch
 from bot.deciding import refresh_standings
 from bot.delivery.asked import ApprovalPainter
 from bot.delivery.cards import Painter
@@ -99,6 +100,7 @@ async def serve(bot: Bot, *, stop: asyncio.Event) -> None:
         passes = [sender.tick, painter.tick, approvals.tick, herald.tick]
         group.create_task(_deliver(office, duty, passes, stop, pulses.delivery))
         group.create_task(every(stop, lambda: RELOAD_S, lambda: reload_config(office.desk)))
+        group.create_task(every(stop, lambda: RELOAD_S, ContractWatch(office.desk).tick))
         group.create_task(every(stop, lambda: POLL_S, lambda: _catch_up(office, duty), pulses.catch_up))
         group.create_task(every(stop, next_pass_s, bot.sweeper.tick, pulses.sweeper))
         group.create_task(every(stop, lambda: TICK_S, scribe.tick))

@@ -14,6 +14,8 @@ from typing import Any
 from bot.desk import Desk
 from bot.messages import Asked
 from bot.slack_errors import SlackError, SlackRevoked
+from core.actions.agreed import Agreed
+from core.actions.contract import Contract
 from core.config.agents import Channel, Chosen, UnknownAgent, choose, contract_of
 from core.config.people import NotRecognised
 from core.crashpoints import crashpoint
@@ -25,7 +27,7 @@ from core.record.changes import Insert, Landed
 from core.runs.accepting import limits_of
 from core.runs.commands.request import Pinned, Request, Surface, accept
 from core.runs.draft import delivery
-from core.store import inbox, runs
+from core.store import agreements, inbox, runs
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +88,10 @@ async def receive(desk: Desk, asked: Asked, dedupe_key: str) -> Done:
     """Store a request and, if that can be decided in time, act on it."""
     if await inbox.find(desk.database, desk.tenant, dedupe_key) is not None:
         return Known()
+    agreed = await agreements.latest(desk.database, desk.tenant)
     try:
         async with asyncio.timeout(DECIDE_WITHIN_S):
-            known = await _look_up(desk, asked)
+            known = await _look_up(desk, asked, agreed)
     except (TimeoutError, SlackError) as error:
         log.info("a message is decided later: %r", error, extra={"action": "decided_later"})
         now_ms = desk.clock.wall_ms()
@@ -97,7 +100,7 @@ async def receive(desk: Desk, asked: Asked, dedupe_key: str) -> Done:
         [new] = await desk.database.journal.record([written])
         crashpoint("CP02")
         return Stored(inbox.InboxRow(dedupe_key, "message", asked.to_body(), now_ms)) if new else Known()
-    return await _commit(desk, asked, dedupe_key, await _decide(desk, asked, known), stored=False)
+    return await _commit(desk, asked, dedupe_key, await _decide(desk, asked, known, agreed), stored=False)
 
 
 async def process(desk: Desk, row: inbox.InboxRow) -> Done:
@@ -107,13 +110,15 @@ async def process(desk: Desk, row: inbox.InboxRow) -> Done:
         SlackError: Slack has to be asked something and does not answer; try again.
     """
     asked = Asked.from_body(row.body)
-    decision = await _decide(desk, asked, await _look_up(desk, asked))
+    agreed = await agreements.latest(desk.database, desk.tenant)
+    decision = await _decide(desk, asked, await _look_up(desk, asked, agreed), agreed)
     return await _commit(desk, asked, row.dedupe_key, decision, stored=True)
 
 
 async def missing_inputs(desk: Desk, asked: Asked) -> tuple[Playbook, MissingInputs] | Reply | Bound:
     """What a request still needs, for the form."""
-    chosen = choose(desk.config, await _channel(desk, asked), asked.text)
+    agreed = await agreements.latest(desk.database, desk.tenant)
+    chosen = choose(desk.config, await _channel(desk, asked, agreed), asked.text, agreed)
     if isinstance(chosen, UnknownAgent):
         return Reply(chosen.sentence)
     playbook = desk.playbooks[chosen.agent]
@@ -129,12 +134,12 @@ class _Known:
     channel: Channel
 
 
-async def _look_up(desk: Desk, asked: Asked) -> _Known:
+async def _look_up(desk: Desk, asked: Asked, agreed: Mapping[str, Agreed]) -> _Known:
     who = await desk.identity.principal(asked.user, team=asked.user_team)
-    return _Known(who, await _channel(desk, asked))
+    return _Known(who, await _channel(desk, asked, agreed))
 
 
-async def _decide(desk: Desk, asked: Asked, known: _Known) -> _Go | Reply:
+async def _decide(desk: Desk, asked: Asked, known: _Known, agreed: Mapping[str, Agreed]) -> _Go | Reply:
     who = known.who
     if isinstance(who, NotRecognised):
         return Reply(who.sentence, private=True)
@@ -144,7 +149,7 @@ async def _decide(desk: Desk, asked: Asked, known: _Known) -> _Go | Reply:
     if age_s > OLD_AFTER_S and asked.given is None:  # who filled in the form is here now
         late = f"Your message reached me {age_s // 60} minutes late, so nothing was started."
         return Reply(f"{late} Mention me again if you want it.")
-    chosen = choose(desk.config, known.channel, asked.text)
+    chosen = choose(desk.config, known.channel, asked.text, agreed)
     if isinstance(chosen, UnknownAgent):
         return Reply(chosen.sentence)
     playbook = desk.playbooks[chosen.agent]
@@ -156,7 +161,8 @@ async def _decide(desk: Desk, asked: Asked, known: _Known) -> _Go | Reply:
     if len(underway) >= cap:
         has = f"{cap} run{'' if cap == 1 else 's'}"
         return Reply(f"You have {has} under way, which is the most one person may have. Stop one or wait for it.")
-    return _Go(_request(desk, asked, known.channel, who, chosen, bound), bound.unused)
+    contract = contract_of(desk.config, known.channel, agreed)
+    return _Go(_request(desk, asked, who, chosen, bound, contract), bound.unused)
 
 
 def _bind(desk: Desk, playbook: Playbook, asked: Asked, chosen: Chosen) -> Bound | MissingInputs:
@@ -165,8 +171,10 @@ def _bind(desk: Desk, playbook: Playbook, asked: Asked, chosen: Chosen) -> Bound
     return bind_inputs(playbook, chosen.rest, files, asked.given or {}, max_file_bytes=limit, hint=chosen.hint)
 
 
-def _request(desk: Desk, asked: Asked, channel: Channel, who: Principal, chosen: Chosen, bound: Bound) -> Request:
-    source, contract = desk.config.playbooks[chosen.agent], contract_of(desk.config, channel)
+def _request(
+    desk: Desk, asked: Asked, who: Principal, chosen: Chosen, bound: Bound, contract: Contract | None
+) -> Request:
+    source = desk.config.playbooks[chosen.agent]
     return Request(
         tenant=desk.tenant,
         source_key=asked.source_key,
@@ -190,8 +198,8 @@ def _slack_file(value: Any, asked: Asked) -> Any:
     return value
 
 
-async def _channel(desk: Desk, asked: Asked) -> Channel:
-    named = any(name.startswith("#") for name in desk.config.channels)
+async def _channel(desk: Desk, asked: Asked, agreed: Mapping[str, Agreed]) -> Channel:
+    named = any(name.startswith("#") for name in (*desk.config.channels, *agreed))
     if not named or asked.channel.startswith("D"):
         return Channel(asked.channel, "")
     try:

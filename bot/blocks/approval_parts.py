@@ -142,6 +142,8 @@ def _approvers(approval: ApprovalView, known: Known) -> list[Block]:
         leaves += [word(", " if number or roles else " "), principal(name, known)]
     if len(names) > _NAMES:
         leaves.append(word(f" and {len(names) - _NAMES} more"))
+    if leaves and approval.approvers.within is not None:
+        leaves.append(word(", as far as the channel's contract admits them"))
     return leaves or [word("nobody: the policy names no approver")]
 
 

@@ -104,8 +104,13 @@ def contract(view: RunView) -> Block | None:
     leaves = [word("Bound by the contract of "), say(bound.channel, limit=80)]
     if bound.tools is not None:
         leaves.append(say(f"· tools: {', '.join(bound.tools) or 'none'}", limit=300))
+    if bound.network is not None:
+        leaves.append(say(f"· reaches: {', '.join(bound.network) or 'nothing'}", limit=300))
     if bound.budget is not None:
         leaves.append(word(f"· at most ${bound.budget}"))
+    if bound.approvers is not None:
+        admitted = sorted(bound.approvers.roles) + sorted(bound.approvers.principals)
+        leaves.append(say(f"· decided by: {', '.join(admitted) or 'nobody'}", limit=200))
     return context(*leaves, word(f"· {bound.digest[:19]}…"))
 
 

@@ -23,16 +23,18 @@ from bot.cli.output import console, print_json
 from bot.slack import open_slack
 from bot.slack_call import METHODS
 from bot.slack_errors import SlackError
+from core.actions.agreed import waits
 from core.artifacts import FileStore
 from core.clock import SystemClock, boot_id, host_name, rfc3339
 from core.config.load import load_config
 from core.config.people import doubtful_people
 from core.config.settings import Settings
 from core.door import is_loopback
-from core.errors import BanksmanError
+from core.errors import BanksmanError, ConfigError, SchemaMismatch
+from core.ids import TENANT
 from core.planners.compile import compile_playbooks
 from core.secrets import Redactor
-from core.store import hosts, schema
+from core.store import agreements, hosts, schema
 from core.store.readonly import TooSlow, looking
 from core.store.session import Database
 from core.store.trouble import in_words
@@ -62,6 +64,7 @@ async def examine(settings: Settings, *, as_json: bool) -> int:
     checks: list[tuple[str, Callable[[Settings], Awaitable[list[Finding]]]]] = [
         ("config", _config),
         ("database", _database),
+        ("channels", _channels),
         ("redis", _redis),
         ("artifacts", _artifacts),
         ("sandbox", _sandbox),
@@ -123,6 +126,26 @@ async def _database(settings: Settings) -> list[Finding]:
         advice = "Set BANKSMAN_DATABASE_URL to PostgreSQL for more than one machine or many people at once."
         found.append(Finding("database", "ok", "SQLite serves one machine", advice))
     return found
+
+
+async def _channels(settings: Settings) -> list[Finding]:
+    """Contracts that do not hold as the file has them; nothing where file or database cannot say: that is said."""
+    if (file := _sqlite_file(settings)) is not None and not file.exists():
+        return []
+    try:
+        written = load_config(settings.config_path).contracts
+    except ConfigError:
+        return []
+    database = Database(settings.database_url)
+    try:
+        await schema.check(database)
+        agreed = await agreements.latest(database, TENANT)
+    except (SchemaMismatch, OSError, TimeoutError):
+        return []
+    finally:
+        await database.close()
+    found = [waits(written.get(name), agreed.get(name)) for name in sorted({*written, *agreed})]
+    return [Finding("channels", "warning", sentence) for sentence in found if sentence is not None]
 
 
 def _sqlite_file(settings: Settings) -> Path | None:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from bot.cli import channel_commands
+from bot.cli.options import As, AsJson, ConfigFile, settings
 from bot.cli.output import USAGE, complain, log_to_stderr, run_command
 from bot.cli.parts import playground_arguments
 from bot.cli.ports import claim_port
@@ -32,10 +34,8 @@ app.add_typer(approval, name="approval")
 app.add_typer(policy, name="policy")
 app.add_typer(db, name="db")
 app.add_typer(mcp, name="mcp")
+app.add_typer(channel_commands.group, name="channel")
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="The operator's file; default banksman.yml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
-As = Annotated[str | None, typer.Option("--as", help="Act as this principal, if the config lets you.")]
 Run = Annotated[str, typer.Argument(help="A run's id, or its last characters.")]
 Scope = Annotated[
     str, typer.Argument(help="run:ID, agent:NAME, tool:NAME, channel:ID or channel:#name, team:ID, or everything.")
@@ -43,17 +43,6 @@ Scope = Annotated[
 Approval = Annotated[str, typer.Argument(help="An approval's id, or its last characters.")]
 McpServer = Annotated[str | None, typer.Argument(metavar="SERVER", help="One server; default: all of them.")]
 Seen = Annotated[str | None, typer.Option("--seen", help="Digest of the text you have read; any other is refused.")]
-
-
-def settings(config: Path | None = None) -> Settings:
-    """The environment, or exit code 2 with everything that is wrong with it."""
-    log_to_stderr()
-    try:
-        found = Settings.from_env(os.environ, cwd=Path.cwd())
-    except ConfigError as error:
-        complain(error)
-        raise typer.Exit(USAGE) from None
-    return found if config is None else found.with_config(config.absolute())
 
 
 @app.command("up")

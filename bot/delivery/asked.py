@@ -6,6 +6,7 @@ thread is decided in the direct message itself. Cards are drawn anew from state 
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from bot.blocks.approval_card import approval_card
 from bot.blocks.asked import approver_dm, decided, reminder
@@ -115,13 +116,15 @@ class Asked:
 
     async def _approvers(self, wanted: Approvers, ask: AskView) -> set[str]:
         """Slack users who may decide, as far as the config and Slack's groups say."""
-        desk = self._desk
+        desk, own = self._desk, replace(wanted, within=None)
         named = {
             user
             for name, person in desk.config.principals.items()
-            if (user := desk.known.get(name)) is not None and wanted.admits(name, frozenset(person.roles))
+            if (user := desk.known.get(name)) is not None and own.admits(name, frozenset(person.roles))
         }
-        found = named | await desk.groups.holders(wanted.roles)
+        found = named | await desk.groups.holders(own.roles)
+        if wanted.within is not None:
+            found &= await self._approvers(wanted.within, ask)
         return found if ask.approval.self_ok else found - {ask.requester_slack or ""}
 
     async def _approver(self, row: Delivery, ask: AskView) -> str | None:

@@ -41,6 +41,9 @@ def who_may(approvers: Approvers) -> str:
     parts += [" and ".join(names)] if names else []
     if not parts:
         return "The policy names nobody who may; the operator has to change it."
+    if approvers.within is not None:
+        also = f"as far as the channel's contract admits them. {who_may(approvers.within)}"
+        return f"It is for {', and '.join(parts)}, {also}"
     return f"It is for {', and '.join(parts)}."
 
 

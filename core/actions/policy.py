@@ -8,7 +8,7 @@ comes from `core.config`, who somebody is and who has voted is decided elsewhere
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal
@@ -53,14 +53,22 @@ class Approvers:
 
     roles: frozenset[str] = frozenset()
     principals: frozenset[str] = frozenset()
+    within: "Approvers | None" = None
+    """Who has to admit them as well: a channel's contract narrows what the policy says."""
 
     def admits(self, principal_id: str, roles: frozenset[str]) -> bool:
         """Whether somebody with these roles may decide."""
-        return principal_id in self.principals or bool(self.roles & roles)
+        admitted = principal_id in self.principals or bool(self.roles & roles)
+        return admitted and (self.within is None or self.within.admits(principal_id, roles))
 
-    def to_json(self) -> dict[str, list[str]]:
+    def narrowed(self, by: "Approvers") -> "Approvers":
+        """The same, for those whom `by` admits, too."""
+        return replace(self, within=by if self.within is None else self.within.narrowed(by))
+
+    def to_json(self) -> dict[str, Any]:
         """The set as it is stored with a question."""
-        return {"roles": sorted(self.roles), "principals": sorted(self.principals)}
+        own: dict[str, Any] = {"roles": sorted(self.roles), "principals": sorted(self.principals)}
+        return own if self.within is None else own | {"within": self.within.to_json()}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Approvers":
@@ -69,8 +77,13 @@ class Approvers:
         Raises:
             PolicyError: it is something else.
         """
-        reading = _Reading("the approvers", found, ("roles", "principals"))
-        return cls(frozenset(reading.texts("roles")), frozenset(reading.texts("principals")))
+        reading = _Reading("the approvers", found, ("roles", "principals", "within"))
+        within = reading.get("within")
+        return cls(
+            frozenset(reading.texts("roles")),
+            frozenset(reading.texts("principals")),
+            None if within is None else cls.from_json(within),
+        )
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ A first word that names a playbook runs it; otherwise the channel's own; otherwi
 the rest of the message means is the playbook's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from core.actions.agreed import Agreed, in_channel
 from core.actions.contract import Contract
 from core.config.load import Config
 from core.nearest import did_you_mean
@@ -40,15 +42,21 @@ class UnknownAgent:
     sentence: str
 
 
-def choose(config: Config, channel: Channel | None, text: str) -> Chosen | UnknownAgent:
+NOTHING: Mapping[str, Agreed] = MappingProxyType({})
+
+
+def choose(
+    config: Config, channel: Channel | None, text: str, agreed: Mapping[str, Agreed] = NOTHING
+) -> Chosen | UnknownAgent:
     """Pick the playbook for a message that had our mention removed.
 
     Args:
         channel: `None` on the command line, where the first word must name a playbook.
+        agreed: Which contracts of channels were accepted.
     """
     word, rest = _first_word(text)
     name = word.casefold().rstrip(":,")
-    contract = contract_of(config, channel)
+    contract = contract_of(config, channel, agreed)
     if name in config.playbooks:
         barred = None if contract is None else contract.bars_agent(name)
         return Chosen(name, rest) if barred is None else UnknownAgent(barred)
@@ -62,13 +70,11 @@ def choose(config: Config, channel: Channel | None, text: str) -> Chosen | Unkno
     return UnknownAgent(f"There is no playbook `{_safe(word)}`. {did_you_mean(name, open_, noun='Playbooks')}")
 
 
-def contract_of(config: Config, channel: Channel | None) -> Contract | None:
-    """What holds in a channel; an id wins over a name."""
+def contract_of(config: Config, channel: Channel | None, agreed: Mapping[str, Agreed] = NOTHING) -> Contract | None:
+    """What holds in a channel: what the file says, as far as that is within what was accepted."""
     if channel is None:
         return None
-    by_id = config.contracts.get(channel.id)
-    by_name = config.contracts.get(f"#{channel.name.removeprefix('#')}")
-    return by_id if by_id is not None else by_name
+    return in_channel(channel.id, f"#{channel.name.removeprefix('#')}", config.contracts, agreed)
 
 
 def _hint(names: Sequence[str], word: str, default: str) -> str:

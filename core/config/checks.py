@@ -17,6 +17,9 @@ def policy_problems(document: Document, content: ConfigFile) -> Iterator[Problem
     yield from _names(document, content)
     yield from _reserved(document, content)
     yield from _questions(document, content)
+    for channel, contract in content.channels.items():
+        if contract.approvers is not None:
+            yield from _unknown_people(document, content, ["channels", channel], contract.approvers)
     yield from _own_effects(document, content)
     yield from _credentials(document, content)
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from core.actions.contract import Contract
+from core.actions.policy import Approvers
 from core.config.accepted import Accepted, accepted_path, pin_of, read_accepted
 from core.config.builtin import UNDO
 from core.config.checks import policy_problems
@@ -32,7 +33,7 @@ from core.config.models import (
 )
 from core.config.own_tools import own_tool_problems
 from core.config.problems import ConfigProblems, Problem
-from core.config.rules import PolicySection
+from core.config.rules import ApproversWord, PolicySection
 from core.config.servers import ServerWord, server_problems
 from core.config.thinkers import pinned_agent, with_delegates
 from core.nearest import did_you_mean
@@ -107,7 +108,9 @@ class Config:
     def contracts(self) -> Mapping[str, Contract]:
         """What holds in channels, by `#name` or id as the file has them."""
         return {
-            channel: Contract(channel, word.agent, word.agents, word.tools, word.budget)
+            channel: Contract(
+                channel, word.agent, word.agents, word.tools, word.budget, _approvers(word.approvers), word.network
+            )
             for channel, word in self.channels.items()
         }
 
@@ -324,6 +327,10 @@ def _unknown_agents(document: Document, content: ConfigFile, playbooks: Mapping[
             remedy = f"Add `{contract.agent}` to `agents`, or name another `agent`."
             problems.append(document.problem(["channels", channel, "agent"], what, remedy))
     return problems
+
+
+def _approvers(word: ApproversWord | None) -> Approvers | None:
+    return None if word is None else Approvers(frozenset(word.roles), frozenset(word.principals))
 
 
 def _in_order(value: Any) -> Any:

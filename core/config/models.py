@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from core.config.fields import Count, Duration, Kind, Model, Size, Text, durations, matching, sizes, wrong
 from core.config.language import BudgetsWord, ModelName, ModelWord, Usd
 from core.config.problems import excerpt
-from core.config.rules import PolicySection, ToolPattern
+from core.config.rules import ApproversWord, PolicySection, ToolPattern
 from core.config.servers import McpSection
 
 EffectTier = Literal["read", "workspace", "compensable", "irreversible"]
@@ -75,20 +75,6 @@ class Person(Model):
         return "*" in self.cli or os_user in self.cli
 
 
-class ChannelContract(Model):
-    """What holds in one channel: it only narrows what holds anyway."""
-
-    agent: AgentName | None = None
-    """The playbook a mention runs when its first word names none. Left out: the first word must name one."""
-    agents: tuple[AskedName, ...] | None = None
-    """The playbooks and agents that may be asked for. Left out: all; an empty list: none."""
-    tools: tuple[ToolPattern, ...] | None = None
-    """Tools that runs asked for here may call, and runs below them. Left out: all that hold anyway; an empty list:
-    none."""
-    budget: Usd | None = None
-    """What one run of an agent may spend, where the agent's own budget is not smaller. Left out: the agent's own."""
-
-
 def _place(value: str) -> str:
     """What no expression says: a port that exists, and a path without detours."""
     if value.startswith("file:"):
@@ -110,6 +96,28 @@ Network = Annotated[
     AfterValidator(_place),
     Kind("places: `host`, `*.host`, `host:port`, `file:/path`, `*` for every public host"),
 ]
+
+
+class ChannelContract(Model):
+    """What holds in one channel: it only narrows what holds anyway."""
+
+    agent: AgentName | None = None
+    """The playbook a mention runs when its first word names none. Left out: the first word must name one."""
+    agents: tuple[AskedName, ...] | None = None
+    """The playbooks and agents that may be asked for. Left out: all; an empty list: none."""
+    tools: tuple[ToolPattern, ...] | None = None
+    """Tools that runs asked for here may call, and runs below them. Left out: all that hold anyway; an empty list:
+    none."""
+    network: tuple[Network, ...] | None = None
+    """Where the tools of these runs may go, of the places their own `network` opens, written in the same way. Left out:
+    wherever they may; an empty list: nowhere."""
+    budget: Usd | None = None
+    """What one run of an agent may spend, where the agent's own budget is not smaller. Left out: the agent's own."""
+    approvers: ApproversWord | None = None
+    """Whoever decides what these runs ask has to be among these as well as among the policy's. Left out: the
+    policy's."""
+
+
 EnvironmentName = Annotated[Text, matching(r"[A-Za-z0-9._-]{1,80}", "an environment's name", "production")]
 HostName = Annotated[
     Text,

@@ -16,10 +16,12 @@ from typing import Any
 from core.artifacts import ObjectStore
 from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError
-from core.execution.base import CallLabel, Environment
+from core.execution.base import CallLabel, Environment, SandboxLevel
+from core.execution.refusing import RefusingEnvironment
 from core.ids import Ids
 from core.record.rows import CallRow, Snapshot
 from core.record.states import BlockedReason
+from core.runs import contracts
 from core.runs.retries import Retries
 from core.runs.rulebook import Rulebook
 from core.runs.steps import CallEnd
@@ -27,6 +29,7 @@ from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool, Toolbox
 from core.secrets import Redactor, SecretRef, SecretSource
 from core.tools.base import Outside, ProbeAnswer, Probing, Produced, ToolContext, ToolResult
+from core.tools.reach import OutOfReach, Reach, check_unbounded
 
 log = logging.getLogger(__name__)
 
@@ -145,11 +148,12 @@ def context_of(
 ) -> ToolContext:
     """What one attempt of a call may use; attempt 0 is a look before it starts."""
     run, outdoors = snapshot.run, bench.outdoors
+    reach = contracts.reach(snapshot, declared, bench.rules())
     return ToolContext(
         label=CallLabel(run.tenant, run.id, call_id, run.fence),
         idempotency_key=key,
         workspace=workspace,
-        environment=bench.environment,
+        environment=_confined(bench.environment, reach),
         tool_environment=bench.tool_environment,
         scratch_path=bench.scratch / f"{call_id}-{attempt}-{run.fence}",
         timeout_s=timeout_s,
@@ -157,12 +161,22 @@ def context_of(
         outside=Outside(
             environment=outdoors.environment,
             database_url=outdoors.database_url,
-            reach=declared.reach,
+            reach=reach,
             secrets=outdoors.secrets,
             secret_refs=outdoors.secret_refs(),
             private=outdoors.private,
         ),
     )
+
+
+def _confined(environment: Environment, reach: Reach) -> Environment:
+    """The environment, unless its programs could go where the run may not."""
+    if environment.level is SandboxLevel.NONE and not isinstance(environment, RefusingEnvironment):
+        try:
+            check_unbounded(reach, "A program without a sandbox")
+        except OutOfReach as error:
+            return RefusingEnvironment(error.user_text)
+    return environment
 
 
 async def looked_for(

@@ -7,10 +7,11 @@ that one has pinned. A rollback is bound by none, for it takes back what was all
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from core.actions.contract import Contract
-from core.actions.policy import Decision
+from core.actions.policy import Approvers, Decision
 from core.planners.waiting import DELEGATE
 from core.planners.waiting import TOOL as WAIT
 from core.record.rows import Snapshot
@@ -19,6 +20,7 @@ from core.runs.proposals import proposal
 from core.runs.rulebook import Rulebook
 from core.runs.toolbox import DeclaredTool
 from core.tools.ask import TOOL as ASK
+from core.tools.reach import Bound, Reach
 
 RULE = "channel:"
 """Begins the name of the rule that decided, where a contract did; no rule of the operator has a colon."""
@@ -32,7 +34,9 @@ def decide(snapshot: Snapshot, tool: DeclaredTool, args: Mapping[str, Any], rule
     word = rules.policy.decide(proposal(snapshot.run, tool, args))
     barred = forbidden(snapshot, tool.tool.name, rules)
     if barred is None:
-        return word
+        # Each once: another contract with the same approvers must not make another question of it.
+        wanted = dict.fromkeys(each.approvers for each in _bound(snapshot, rules) if each.approvers is not None)
+        return replace(word, approvers=reduce(Approvers.narrowed, wanted, word.approvers))
     contract, why = barred
     return replace(word, verdict="deny", rule=f"{RULE}{contract.channel}", why=why)
 
@@ -40,15 +44,28 @@ def decide(snapshot: Snapshot, tool: DeclaredTool, args: Mapping[str, Any], rule
 def forbidden(snapshot: Snapshot, tool: str, rules: Rulebook) -> tuple[Contract, str] | None:
     """The contract that keeps the run from calling this tool, with the sentence; `None` if none does."""
     run = snapshot.run
-    if run.rolls_back is not None:
-        return None
-    pinned = allowance.of(snapshot).contract
-    now = rules.contract(run.channel, None if pinned is None else pinned.channel)
-    if now is not None and run.parent_id is None and (why := now.bars_agent(run.agent)) is not None:
-        return now, why
-    for contract in (pinned, now):
-        if contract is None or tool in _OURS:
-            continue
-        if (why := contract.bars_tool(tool)) is not None:
-            return contract, why
+    for contract in _bound(snapshot, rules):
+        barred = None if tool in _OURS else contract.bars_tool(tool)
+        if run.parent_id is None:
+            barred = contract.bars_agent(run.agent) or barred
+        if barred is not None:
+            return contract, barred
     return None
+
+
+def reach(snapshot: Snapshot, tool: DeclaredTool, rules: Rulebook) -> Reach:
+    """Where a tool may go for this run: where the operator lets it, within what the contracts let through."""
+    bounds = dict.fromkeys(
+        Bound(each.subject, each.network) for each in _bound(snapshot, rules) if each.network is not None
+    )
+    return replace(tool.reach, bounds=tuple(bounds))
+
+
+def _bound(snapshot: Snapshot, rules: Rulebook) -> list[Contract]:
+    """The contracts a run is bound by: the one it has pinned, and the one that holds now if that is another."""
+    run, pinned = snapshot.run, allowance.of(snapshot).contract
+    if run.rolls_back is not None:
+        return []
+    now = rules.contract(run.channel, None if pinned is None else pinned.channel)
+    found = [each for each in (pinned, now) if each is not None]
+    return found[:1] if len({each.digest for each in found}) == 1 else found

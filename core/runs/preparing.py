@@ -29,6 +29,7 @@ from core.store import approvals, people
 from core.store.session import Database
 from core.tools.ask import TOOL as ASK
 from core.tools.base import Prepared, Preparing
+from core.tools.reach import check_bounds
 
 MOST_INPUT_BYTES = 200_000
 """All inputs of an action together: more than a person would read."""
@@ -74,6 +75,9 @@ async def prepared(
             found = await tool.tool.prepare(args, context)
         finally:
             await removed(context.scratch_path)
+        for place in found.network:
+            if not place.startswith("file:"):  # a path is looked at by whoever resolves it
+                check_bounds(context.outside.reach, place)
         rules.toolbox.validate(tool.tool, found.args)
         _refuse_secrets(dumps(dict(found.args)).encode(), bench)
         inputs = await _stored(found, bench)

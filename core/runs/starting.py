@@ -59,6 +59,8 @@ def may_start(
         return Verdict("void", "tool")
     if proposed.failure is not None or proposed.decision.verdict != "ask":
         return Verdict("void", "inputs" if proposed.failure is not None else "policy")
+    if approvals.approvers_of(approval.approvers_json).within != proposed.decision.approvers.within:
+        return Verdict("void", "policy")
     if not same_effect(call, proposed, policy=approval.policy_digest):
         return Verdict("void", "inputs")
     return _counted(snapshot, approval, shown_digest, standings, rules, now_ms)

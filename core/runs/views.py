@@ -326,7 +326,9 @@ class RunView:
                 "digest": self.contract.digest,
                 "agents": None if self.contract.agents is None else list(self.contract.agents),
                 "tools": None if self.contract.tools is None else list(self.contract.tools),
+                "network": None if self.contract.network is None else list(self.contract.network),
                 "budget": self.contract.budget,
+                "approvers": None if self.contract.approvers is None else self.contract.approvers.to_json(),
             },
             "steering": self.steering,
         }

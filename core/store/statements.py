@@ -36,6 +36,7 @@ FREE = ("documents", "blobs")
 
 ON_CONFLICT = {
     "documents": "ON CONFLICT DO NOTHING",
+    "contracts": "ON CONFLICT DO NOTHING",
     "outbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
     "inbox": "ON CONFLICT (tenant, dedupe_key) DO NOTHING",
     "budgets": "ON CONFLICT DO NOTHING",

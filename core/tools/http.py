@@ -137,6 +137,7 @@ class Http:
                 "body": None if exact.data is None else exact.data.decode(),
             },
             "reach": list(context.outside.reach.network),
+            "bounds": [[bound.whose, list(bound.network)] for bound in context.outside.reach.bounds],
             "credential": None
             if credential is None
             else {

@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import BanksmanError, RetryableError, TerminalError
 from core.tools import http_url
 from core.tools.http_wire import MAX_BODY_BYTES, BrokenOff, Deadline, NotSent, Request, Response, exchanged
-from core.tools.reach import Reach
+from core.tools.reach import Bound, Reach
 
 Answer = dict[str, Any]
 
@@ -37,8 +37,9 @@ def perform(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key
 
     Args:
         args: `request` is what was approved: `method`, `url`, `headers`, `body` (text or null). `reach` is the
-            operator's `network`; `credential` the `host`, `header`, `scheme` and `user` of the secret, or null; `into`
-            a directory of ours for the body; `ca` a file of certificates to trust instead of the system's, or null.
+            operator's `network`, `bounds` are pairs of whose word narrows it and the places it names; `credential` the
+            `host`, `header`, `scheme` and `user` of the secret, or null; `into` a directory of ours for the body; `ca`
+            a file of certificates to trust instead of the system's, or null.
         secrets: The value of the credential, as `credential`.
 
     Returns:
@@ -56,7 +57,8 @@ def perform(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key
             headers["idempotency-key"] = idempotency_key
         body = None if asked["body"] is None else asked["body"].encode()
         request = _with_credential(Request(method, address, headers, body), args["credential"], secrets)
-        request, response = _followed(request, Reach(tuple(args["reach"])), args["ca"], deadline)
+        bounds = tuple(Bound(whose, tuple(network)) for whose, network in args["bounds"])
+        request, response = _followed(request, Reach(tuple(args["reach"]), bounds=bounds), args["ca"], deadline)
     except RetryableError as error:
         return _ended("failed-safe", error.user_text)
     except BanksmanError as error:

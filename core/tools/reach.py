@@ -59,6 +59,16 @@ class Credential:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """Places beyond which a tool may not go for a run, whatever the word on the tool is; it lets it go nowhere."""
+
+    whose: str
+    """Begins the sentence of a refusal: `The contract of #ops`."""
+    network: tuple[str, ...]
+    """As in `Reach`, but nothing is let through that is not named; `*` is every host."""
+
+
+@dataclass(frozen=True)
 class Reach:
     """The operator's word on where one tool may go."""
 
@@ -67,6 +77,8 @@ class Reach:
     credentials: tuple[Credential, ...] = ()
     environment: str = "default"
     """What it acts on, e.g. `production`; part of what people approve."""
+    bounds: tuple[Bound, ...] = ()
+    """Each has to let it through as well."""
 
 
 def check_host(reach: Reach, host: str, port: int) -> tuple[str, ...]:
@@ -97,6 +109,7 @@ def check_name(reach: Reach, host: str, port: int) -> str:
     name = host_name(host)
     if not 1 <= port <= 65_535:
         raise OutOfReach(f"{port} is not a port; write a number from 1 to 65535.")
+    _refuse_beyond(reach, name, port)
     named = [place for place in reach.network if not place.startswith("file:")]
     if named and not any(_covers(place, name, port) for place in named):
         raise OutOfReach(
@@ -106,6 +119,35 @@ def check_name(reach: Reach, host: str, port: int) -> str:
     if (literal := _literal(name)) is not None:
         _refuse_private(reach, name, port, [literal])
     return name
+
+
+def check_bounds(reach: Reach, place: str) -> None:
+    """Check that what bounds a tool for a run lets it go to a `host:port`, whatever the word on the tool is.
+
+    Raises:
+        OutOfReach: It does not, or that is not a host with its port.
+    """
+    parsed = _parsed(place)
+    if parsed is None or parsed[0] or parsed[2] is None:
+        raise OutOfReach(f"{_shown(place)} is not a host with its port.")
+    _refuse_beyond(reach, parsed[1], parsed[2])
+
+
+def check_unbounded(reach: Reach, what: str) -> None:
+    r"""Check that nothing bounds the hosts of something whose connections nobody can look at.
+
+    Args:
+        what: Begins the reason, e.g. `The MCP server \`tickets\``.
+
+    Raises:
+        OutOfReach: Something does.
+    """
+    for bound in reach.bounds:
+        if "*" not in bound.network:
+            raise OutOfReach(
+                f"{bound.whose} lets its runs reach {_named(bound)} only. {what} has this machine's network, "
+                "and where it goes cannot be held to that."
+            )
 
 
 def names_exactly(reach: Reach, host: str, port: int) -> bool:
@@ -178,7 +220,7 @@ def check_path(reach: Reach, path: str, *, private: tuple[Path, ...] = ()) -> Pa
         raise OutOfReach(f"{_shown(path)} is not an absolute path; write one that begins with /.")
     try:
         real = Path(path).resolve()
-        roots = [Path(place.removeprefix("file:")).resolve() for place in reach.network if place.startswith("file:/")]
+        roots = _roots(reach.network)
         own = [each.resolve() for each in private]
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long
         raise OutOfReach(f"{_shown(path)} cannot be used as a path ({type(error).__name__}).") from None
@@ -187,6 +229,9 @@ def check_path(reach: Reach, path: str, *, private: tuple[Path, ...] = ()) -> Pa
             f"{_shown(path)} is a path of this machine, and this tool may not use it. "
             f"If it is meant, the operator adds `file:{real}` to the tool's `network` in banksman.yml."
         )
+    for bound in reach.bounds:
+        if not any(real.is_relative_to(root) for root in _roots(bound.network)):
+            raise OutOfReach(f"{bound.whose} does not let its runs reach file:{real}; it names {_named(bound)}.")
     if any(real.is_relative_to(each) or each.is_relative_to(real) for each in own):
         raise OutOfReach(f"{_shown(path)} belongs to Banksman itself, which no tool may use.")
     if any(real.is_relative_to(each) for each in _NEVER):
@@ -198,6 +243,22 @@ def credential_for(reach: Reach, host: str) -> Credential | None:
     """The secret the operator gives this tool for exactly this host, if any."""
     name = host_name(host)
     return next((each for each in reach.credentials if _spelled(each.host) == name), None)
+
+
+def _refuse_beyond(reach: Reach, name: str, port: int) -> None:
+    for bound in reach.bounds:
+        if not any(_covers(place, name, port) for place in bound.network):
+            raise OutOfReach(
+                f"{bound.whose} does not let its runs reach {_exact(name, port)}; it names {_named(bound)}."
+            )
+
+
+def _named(bound: Bound) -> str:
+    return ", ".join(f"`{place}`" for place in bound.network) or "no place"
+
+
+def _roots(network: tuple[str, ...]) -> list[Path]:
+    return [Path(place.removeprefix("file:")).resolve() for place in network if place.startswith("file:/")]
 
 
 def _covers(place: str, name: str, port: int) -> bool:

@@ -30,7 +30,7 @@ _HEADING = re.compile(r"^#+ +(?P<text>.+?) *$", re.MULTILINE)
 _FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
 
 COMMAND = re.compile(
-    r"(?<![\w@/.-])(?:(?:[\w.-]+/)+)?banksman +(?P<name>(?:approval|db|mcp|policy) +[a-z-]+|[a-z][a-z-]*)"
+    r"(?<![\w@/.-])(?:(?:[\w.-]+/)+)?banksman +(?P<name>(?:approval|channel|db|mcp|policy) +[a-z-]+|[a-z][a-z-]*)"
 )
 """`banksman up` and `banksman db upgrade`, also by a relative path; neither `@banksman …` nor `/banksman …`, which are
 Slack's. A new group of commands is added beside `db`; a test says so."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from core.actions.policy import Approvers
 from core.config.agents import Channel, Chosen, UnknownAgent, choose, contract_of
 from core.config.load import load_config
 from core.runs.accepting import limits_of
@@ -13,6 +14,7 @@ from worker.wiring import rulebook
 
 OPS = Channel("C1", "ops")
 REST = """
+principals: {ben: {roles: [approver, on-call]}}
 playbooks: [{name: report}, {name: tidy}]
 agents: [{name: triage, model: main, budget: "0.80"}, {name: repo, model: main, budget: "0.20"}]
 models: {main: {provider: script, script: turns.yml}}
@@ -34,7 +36,9 @@ def test_the_contract_narrows_as_the_guide_says(fence: Fence, tmp_path: Path) ->
     said = " ".join((ROOT / "docs/guides/channels.md").read_text("utf-8").split())
     assert barred is not None and barred in said
     assert None is contract.bars_tool("files.write")
+    assert ("api.example.com", "*.internal.example.com:8443") == contract.network
     assert contract == rulebook(config).contract("C1", "#ops")
+    assert Approvers(frozenset({"on-call"})) == contract.approvers
     triage, repo = (config.playbooks[name] for name in ("triage", "repo"))
     assert (500_000, 200_000) == tuple(limits_of(config, each, contract).budget_micro_usd for each in (triage, repo))
     assert 800_000 == limits_of(config, triage).budget_micro_usd

@@ -106,7 +106,9 @@ VIEW = RunView(
     turns=(TurnView(1, "answered", "script:main", "script:main", 1, 1, 1, 1, None, AT_MS, AT_MS),),
     usages=(Usage("money", 1, 2),),
     wrap_up=WrapUp("ana", None, AT_MS, 1),
-    contract=Contract("#ops", None, ("triage",), ("shell",), "0.50"),
+    contract=Contract(
+        "#ops", None, ("triage",), ("shell",), "0.50", Approvers(frozenset({"a"}), frozenset({"b"})), ("*",)
+    ),
     replies=(ReplyView("run_1:1.0", "mia", "U2", "", "sha256:00", AT_MS, "taken", "ana", 1),),
     waiting=WaitView("A", "look.out.x", AT_MS, AT_MS, AT_MS, 1, ""),
     freezes=(FreezeView("frz_1", "everything", "omar", "", AT_MS),),
@@ -153,7 +155,9 @@ def test_the_page_of_commands_names_every_argument_and_option(name: str) -> None
 
 
 def test_commands_come_in_the_groups_that_the_pattern_for_mentions_knows() -> None:
-    assert {"approval", "db", "mcp", "policy"} == {name.partition(" ")[0] for name in command_names() if " " in name}
+    assert {"approval", "channel", "db", "mcp", "policy"} == {
+        name.partition(" ")[0] for name in command_names() if " " in name
+    }
 
 
 def test_every_log_key_on_the_operations_page_is_written_somewhere() -> None:

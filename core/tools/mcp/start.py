@@ -23,6 +23,7 @@ from core.secrets import MissingSecret, SecretRef, SecretSource
 from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
 from core.tools.program import discard_files, readable_text, run_program
+from core.tools.reach import check_bounds, check_unbounded
 
 PROGRAM = ("begin.py", "client.py")
 """What speaks to a server in the sandbox; the first is run, the other lies beside it."""
@@ -42,7 +43,14 @@ async def asked(
 
     Returns:
         How it ended, with what the client answered (`client.Talk`) as `out`.
+
+    Raises:
+        OutOfReach: What bounds the run does not let it go where the server is, or where it may go.
     """
+    if (place := place_of(word)) is not None:
+        check_bounds(context.outside.reach, place)
+    elif word.outside:
+        check_unbounded(context.outside.reach, "A server with `network: host`")
     whole = {"server": server_of(word, context.tool_environment), **request}
     if word.outside:
         return await run_effect(context, "mcp" if "tool" in request else "mcp_look", whole, secrets=secrets)

@@ -128,6 +128,22 @@ async def test_approvers_are_told_where_to_decide(house: House, team: Team, read
         assert not has_button(message, "Approve")
 
 
+async def test_nobody_is_told_whom_the_contract_of_the_channel_does_not_admit(
+    house: House, team: Team, ready: Ready
+) -> None:
+    narrowed = {"roles": ["approver"], "within": {"principals": ["approver2", "member"]}}
+    await asks(house, await ready(), policy=json.dumps({"policy": {"approvers": narrowed}}))
+    card = await question(team)
+    await team.hears("You are asked to decide", user=None)
+    async with house.database.read() as connection:
+        sql = "SELECT dedupe_key FROM outbox WHERE kind = 'slack.approver'"
+        told = [key.split(":")[2] for (key,) in await connection.exec_driver_sql(sql)]
+
+    assert [APPROVER2] == told
+    await team.click(card, "approval_approve", user=APPROVER)
+    await team.hears("as far as the channel's contract admits them", user=APPROVER)
+
+
 async def test_approvers_are_reminded_while_it_is_undecided_and_not_after(
     house: House, team: Team, ready: Ready
 ) -> None:

@@ -3,15 +3,18 @@
 import ipaddress
 import itertools
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import RetryableError
 from core.tools.reach import (
+    Bound,
     Credential,
     OutOfReach,
     Reach,
+    check_bounds,
     check_host,
     check_name,
     check_path,
@@ -129,6 +132,61 @@ def test_only_listed_hosts_are_reached(place: str, host: str, port: int, covered
         return
     with pytest.raises(OutOfReach, match=r"is not among the places.*the operator adds `\S+` to the tool's `network`"):
         check_name(Reach((place,)), host, port)
+
+
+@pytest.mark.parametrize(
+    ("network", "let"),
+    [
+        (("*",), True),
+        (("api.example.com",), True),
+        (("other.example", "*.example.com:443"), True),
+        (("API.example.com.:443",), True),
+        ((), False),
+        (("api.example.com:8443",), False),
+        (("example.com",), False),
+        (("file:/srv",), False),  # unlike the word on a tool, it lets nothing through that it does not name
+    ],
+)
+def test_what_bounds_a_run_lets_through_only_what_it_names(network: tuple[str, ...], let: bool) -> None:
+    reach = Reach(bounds=(Bound("The contract of #ops", ("*",)), Bound("The contract of #ops", network)))
+    if let:
+        check_bounds(reach, "api.example.com:443")
+        assert "api.example.com" == check_name(reach, "API.example.com", 443)
+        return
+    barred = r"The contract of #ops does not let its runs reach api\.example\.com:443; it names "
+    for place in ("api.example.com:443", "API.EXAMPLE.com.:443"):
+        with pytest.raises(OutOfReach, match=barred):
+            check_bounds(reach, place)
+    with pytest.raises(OutOfReach, match=barred):
+        check_name(reach, "api.example.com", 443)
+
+
+@pytest.mark.parametrize("place", ["*", "*.example.com:443", "api.example.com", "file:/srv", "", "127.1:80"])
+def test_what_is_no_host_with_its_port_is_never_within_bounds(place: str) -> None:
+    with pytest.raises(OutOfReach, match="is not a host with its port"):
+        check_bounds(Reach(bounds=(Bound("It", ("*",)),)), place)
+
+
+def test_a_bound_opens_nothing() -> None:
+    reach = Reach(("api.example.com",), bounds=(Bound("It", ("*", "10.0.0.1:80", "other.example", "file:/")),))
+
+    for host, port in (("other.example", 443), ("10.0.0.1", 80)):
+        with pytest.raises(OutOfReach, match="the operator adds"):
+            check_name(reach, host, port)
+    with pytest.raises(OutOfReach, match="the operator adds `file:/"):
+        check_path(reach, "/srv")
+    with pytest.raises(OutOfReach, match="private address"):
+        check_name(replace(reach, network=()), "10.0.0.1", 80)
+
+
+def test_a_path_has_to_be_named_by_what_bounds_the_run_too(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    reach = Reach(("file:/",), bounds=(Bound("The contract of #ops", ("*", f"file:{tmp_path}/a")),))
+
+    assert (tmp_path / "a").resolve() == check_path(reach, f"{tmp_path}/a")
+    for path in (f"{tmp_path}", f"{tmp_path}/b", f"{tmp_path}/a/.."):
+        with pytest.raises(OutOfReach, match="The contract of #ops does not let its runs reach file:/"):
+            check_path(reach, path)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536])

@@ -143,7 +143,14 @@ def test_nothing_of_the_environment_chooses_the_way(
     (tmp_path / ".netrc").write_text("default login evil password evil\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     request: dict[str, Any] = {"method": "GET", "url": server.url, "headers": {}, "body": None}
-    args = {"request": request, "reach": [server.place], "credential": None, "into": str(tmp_path), "ca": None}
+    args = {
+        "request": request,
+        "reach": [server.place],
+        "bounds": [],
+        "credential": None,
+        "into": str(tmp_path),
+        "ca": None,
+    }
 
     found = send_once(args, {}, "v1.key", 5)
 

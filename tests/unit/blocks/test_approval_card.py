@@ -52,6 +52,17 @@ def test_nothing_is_decided_about_a_run_that_is_over(status: str, state: RunStat
     assert "Approval needed" not in shown(approval_card(ask, KNOWN, now_ms=NOW_MS).blocks)
 
 
+def test_a_card_says_that_the_contract_of_the_channel_has_to_admit_whoever_decides() -> None:
+    asked = Approvers(frozenset({"approver"}))
+    plain, narrowed = (
+        shown(approval_card(an_ask(approvers=each), KNOWN, now_ms=NOW_MS).blocks)
+        for each in (asked, asked.narrowed(Approvers(frozenset({"on-call"}))))
+    )
+
+    assert "anybody with the role approver, as far as the channel's contract admits them" in narrowed
+    assert "contract" not in plain
+
+
 def test_nothing_is_decided_after_the_time_is_over_even_if_nobody_has_noticed_yet() -> None:
     ask = an_ask()
 

@@ -11,6 +11,8 @@ from bot.blocks.lists import HELP, AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
+from core.actions.contract import Contract
+from core.actions.policy import Approvers
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.views import CutOff, EventView, LateView, WaitView
@@ -47,6 +49,20 @@ def test_a_card_says_what_its_run_waits_for_since_when_and_until_when() -> None:
     assert "; last seen: <it>" in text
     assert "Still working" not in text
     assert "Waits until" not in card(waiting=wait, state=RunState.CANCELED, ended_at_ms=NOW_MS)
+
+
+def test_details_say_what_the_contract_of_the_channel_narrows() -> None:
+    places = ("*.a.example", "b.example:443")
+    bound = Contract("#ops", None, None, (), "0.50", Approvers(frozenset({"on-call"})), places)
+    whole, empty = (
+        shown(run_details(a_run(contract=each), [], now_ms=NOW_MS)["blocks"]) for each in (bound, Contract("C1"))
+    )
+
+    assert (
+        "Bound by the contract of#ops· tools: none· reaches: *.a.example, b.example:443· at most $0.50"
+        f"· decided by: on-call· {bound.digest[:19]}…"
+    ) in whole
+    assert f"Bound by the contract ofC1· {Contract('C1').digest[:19]}…" in empty
 
 
 def test_kill_asks_first_and_names_the_run() -> None:

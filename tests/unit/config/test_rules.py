@@ -141,6 +141,16 @@ def test_a_rule_that_asks_whom_the_default_does_not_know_is_a_mistake() -> None:
     assert ("Nobody holds the role `approver`, so nobody could decide.", 2) == (found.what, found.line)
 
 
+def test_a_contract_that_asks_whom_nobody_knows_is_a_mistake() -> None:
+    (role, name) = problems_of('channels: {"#ops": {approvers: {roles: [on-call], principals: [ana]}}}\n')
+
+    assert {"There is no principal `ana`.", "Nobody holds the role `on-call`, so nobody could decide."} == {
+        role.what,
+        name.what,
+    }
+    assert "channels.#ops.approvers" == role.path
+
+
 def test_a_mistake_of_the_default_is_said_once_and_not_for_every_rule() -> None:
     rules = f"rules: [{{{ASK}, quorum: 2}}, {{name: b, decision: ask, tools: [pay]}}]"
 

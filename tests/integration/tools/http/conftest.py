@@ -63,12 +63,14 @@ def send(tmp_path: Path) -> Send:
         ca: Path | None = None,
         key: str = "v1.key",
         timeout_s: float = TIMEOUT_S,
+        bounds: list[Any] | None = None,
     ) -> dict[str, Any]:
         request = {"method": method, "url": url, "headers": headers or {}, "body": body}
         into = str(tmp_path)
         args = {
             "request": request,
             "reach": reach,
+            "bounds": bounds or [],
             "credential": credential,
             "into": into,
             "ca": None if ca is None else str(ca),

@@ -84,6 +84,17 @@ def test_a_host_that_is_not_listed_is_refused(serve: Serve, send: Send) -> None:
     assert "elsewhere.example.com is not among the places this tool may reach." in found["error"]
 
 
+def test_a_host_that_the_contract_of_a_channel_does_not_name_is_refused(serve: Serve, send: Send) -> None:
+    inside = serve(answer("200 OK", b"the keys"))
+    server = serve(to(f"{inside.url}/a"))
+    bounds = [["The contract of #ops", [server.place]]]
+
+    found = send("GET", server.url, reach=[server.place, inside.place], bounds=bounds)
+
+    barred = f"The contract of #ops does not let its runs reach {inside.place}; it names `{server.place}`."
+    assert ("failed", barred, []) == (found["status"], found["error"], inside.requests)
+
+
 @pytest.mark.parametrize(
     "location",
     [

@@ -20,6 +20,7 @@ from core.execution.labels import labelled
 from core.secrets import MissingSecret, SecretRef, SystemSecrets
 from core.tools.base import ToolContext
 from core.tools.mcp.tool import GatedMcpTool, McpTool
+from core.tools.reach import Bound, OutOfReach, Reach
 from core.tools.registry import Registry
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
 
@@ -132,6 +133,20 @@ async def test_a_run_that_was_stopped_or_taken_over_calls_nothing(
 
     assert ("failed-safe", "the run was stopped or taken over before it began") == (result.status, result.error)
     assert [] == notes(log)
+
+
+@pytest.mark.parametrize("program", [False, True], ids=["at an address", "with the network of this host"])
+async def test_a_server_beyond_the_bounds_of_the_run_is_neither_started_nor_asked(
+    program: bool, start: Start, calling: Calling, log: Path, context: ToolContext
+) -> None:
+    host = ServerWord.model_validate({"command": [sys.executable, str(PROGRAM), str(log)], "network": "host"})
+    reach = Reach(bounds=(Bound("The contract of #ops", ("api.example.com",)),))
+    bounded = replace(context, outside=replace(context.outside, reach=reach))
+    tool = stranger(host if program else start())
+
+    with pytest.raises(OutOfReach, match=r"The contract of #ops .* its runs reach .*`api\.example\.com`"):
+        await tool.perform(tool.arguments.model_validate({"text": "a"}), bounded)
+    assert [] == reached(log)
 
 
 async def test_nobody_at_the_address_is_worth_another_try(calling: Calling, unused_port: int) -> None:
