@@ -7,7 +7,7 @@ the arithmetic. Rounding is always up: a budget is never overdrawn by a fraction
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
 MILLION = 1_000_000
@@ -67,3 +67,13 @@ def day_of(now_ms: int) -> str:
 def month_of(now_ms: int) -> str:
     """The month a moment belongs to, in UTC: `2026-11`."""
     return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m")
+
+
+def end_of(period: str) -> int | None:
+    """When a day or a month is over, in UTC milliseconds; `None` = it is neither, and has no end."""
+    parts = [int(part) for part in period.split("-") if part]
+    if len(parts) < 2:
+        return None
+    begin = datetime(parts[0], parts[1], parts[2] if len(parts) > 2 else 1, tzinfo=UTC)
+    end = begin + timedelta(days=1 if len(parts) > 2 else 32)
+    return int((end if len(parts) > 2 else end.replace(day=1)).timestamp() * 1000)

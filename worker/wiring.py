@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,7 +53,7 @@ from core.runs.toolbox import DeclaredTool, Toolbox
 from core.runs.turns import Caps as SpendCaps
 from core.runs.workspaces import Workspaces
 from core.secrets import SystemSecrets
-from core.store import schema
+from core.store import budget_rows, schema
 from core.store.documents import Documents
 from core.store.session import Database
 from core.tools.catalogue import all_tools
@@ -154,6 +155,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Worker]:
                 secrets=SystemSecrets(),
                 secret_refs=lambda: secret_refs(live.current),
                 caps=lambda: spend_caps(live.current),
+                used=partial(budget_rows.used, database),
                 objects=objects,
                 redactor=redactor,
                 retries=bench.retries,

@@ -5,6 +5,7 @@ and the order of lanes' work are the sender's (`delivery.outbox`).
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
@@ -12,7 +13,7 @@ from bot.blocks.freezes import freeze_said
 from bot.blocks.refusals import sentence
 from bot.blocks.replies import reply_card
 from bot.blocks.run_card import run_card
-from bot.blocks.spending import nearly_spent, told_to_wrap_up
+from bot.blocks.spending import nearly_spent, shared_nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from bot.delivery import asked
 from bot.delivery.last_words import LastWords
@@ -24,7 +25,7 @@ from bot.slack_errors import SlackMessageGone
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, BanksmanError, TerminalError
 from core.record.changes import Insert
-from core.runs import reading
+from core.runs import reading, shared
 from core.runs.draft import delivery
 from core.runs.views import RunView
 from core.store import freezes, outbox, runs
@@ -106,7 +107,8 @@ class Sayings:
             case "slack.blocked":
                 return await self._about_run(row, needs_you)
             case "slack.budget":
-                return await self._about_run(row, nearly_spent)
+                found = shared.from_json(row.body.get("shared", ()))
+                return await self._about_run(row, partial(shared_nearly_spent, found) if found else nearly_spent)
             case "slack.wrap-up":
                 return await self._about_run(row, told_to_wrap_up)
             case "slack.reply":

@@ -21,6 +21,9 @@ Unit = Literal["money", "tokens", "steps", "calls", "time"]
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
+Lack = Literal["money", "tokens", "steps", "calls", "time", "shared"]
+"""What a run may be blocked for want of; `shared` = money in a budget that no button raises."""
+
 NEARLY = 80
 """Percent of a cap at which the thread is told."""
 
@@ -42,9 +45,9 @@ class Allowance:
 
     caps: Mapping[Unit, int] = field(default_factory=dict)
     """On what is not money; time in milliseconds."""
-    warned: Mapping[Unit, int] = field(default_factory=dict)
-    """The cap of which the thread was told last that it is nearly used up."""
-    short: Unit | None = None
+    warned: Mapping[str, int] = field(default_factory=dict)
+    """By unit, or by id of a shared budget: the cap of which the thread was told last that it is nearly used up."""
+    short: Lack | None = None
     """What there was not enough of when it was blocked last."""
     wrap_up: WrapUp | None = None
     contract: Contract | None = None
@@ -174,10 +177,10 @@ def nearly_spent(snapshot: Snapshot, now_ms: int) -> tuple[Usage, ...]:
     )
 
 
-def told(snapshot: Snapshot, found: tuple[Usage, ...]) -> str:
-    """`allowance_json` once the thread is told of these."""
+def told(snapshot: Snapshot, caps: Mapping[str, int]) -> str:
+    """`allowance_json` once the thread is told of these caps, by unit or id of a shared budget."""
     before = of(snapshot)
-    return replace(before, warned={**before.warned, **{usage.unit: usage.cap for usage in found}}).to_json()
+    return replace(before, warned={**before.warned, **caps}).to_json()
 
 
 def raised(snapshot: Snapshot, unit: Unit, cap: int) -> str:
@@ -191,6 +194,6 @@ def wrapping_up(snapshot: Snapshot, wrap_up: WrapUp) -> str:
     return replace(of(snapshot), wrap_up=wrap_up).to_json()
 
 
-def short_of(snapshot: Snapshot, unit: Unit) -> str:
-    """`allowance_json` of a run that is blocked for want of this."""
-    return replace(of(snapshot), short=unit).to_json()
+def short_of(snapshot: Snapshot, what: Lack | None) -> str:
+    """`allowance_json` of a run that is blocked for want of this; `None` = it is not any more."""
+    return replace(of(snapshot), short=what).to_json()

@@ -155,8 +155,8 @@ class Slice:
                 # What has happened is written down whether or not there is money for what comes next.
                 self._apart = True
                 return True
-            assert self._asked is not None
-            change = turns.over_budget(self._snapshot, self._asked, answer.detail, self._stamp())
+            assert self._asked is not None and self._thinker is not None
+            change = self._thinker.over_budget(self._snapshot, self._asked, answer.detail, self._stamp())
             answer = await self._station.database.journal.commit(change)
         match answer:
             case Refused("stale"):

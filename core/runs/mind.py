@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from core.artifacts import ObjectStore
@@ -65,6 +65,8 @@ class Mind:
     secret_refs: Callable[[], Mapping[str, SecretRef]]
     caps: Callable[[], Caps]
     """What may be spent beside what a run may, as it holds now."""
+    used: Callable[[str, Collection[str]], Awaitable[Mapping[str, int]]]
+    """What is used of a tenant's budgets, by id."""
     objects: ObjectStore
     redactor: Redactor
     retries: Retries
@@ -120,6 +122,8 @@ class Thinker:
     _context: str = ""
     _prompt: tuple[Prompt, ModelSpec] | None = None
     """What the reserved turn asks."""
+    _used: Mapping[str, int] = field(default_factory=dict)
+    """Of the budgets that the last turn counts against, as it was when its answer came."""
 
     @property
     def agent(self) -> AgentSpec:
@@ -240,6 +244,8 @@ class Thinker:
             pause = _LONG_PAUSE_MS if delay is None else delay
             thought = _Thought(turn, None, None, thought.cost, thought.failure, pause)
         self.thought = thought
+        ids = [hold.budget_id for hold in turns.holds(snapshot.run, Caps(), 0, turn.started_at)]
+        self._used = await self.mind.used(turn.tenant, ids)
         crashpoint("CP08")
 
     async def _asked(self, prompt: Prompt, spec: ModelSpec, turn: TurnRow, position: int) -> _Thought:
@@ -296,17 +302,29 @@ class Thinker:
         failure = Failed(why, again, cost, None if after_s is None else int(after_s * 1000))
         return _Thought(turn, None, None, cost, failure)
 
+    def over_budget(self, snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) -> RunChange:
+        """The change that parks a run for which one of its budgets has too little left."""
+        return turns.over_budget(snapshot, asked, budget_id, self.mind.caps(), stamp)
+
     def ended(self, snapshot: Snapshot, stamp: Stamp) -> RunChange:
         """The change that writes `thought` down."""
         thought = self.thought
         assert thought is not None
         if thought.failure is not None:
             due_at = stamp.now_ms + thought.pause_ms
-            return turns.failed(snapshot, thought.turn, thought.failure, self.agent, self.mind.caps(), due_at, stamp)
+            failure, caps = thought.failure, self.mind.caps()
+            return turns.failed(snapshot, thought.turn, failure, self.agent, caps, due_at, stamp, used=self._used)
         assert thought.answer is not None and thought.stored is not None
         self._answers[thought.turn.n] = thought.answer
         return turns.answered(
-            snapshot, thought.turn, thought.answer, thought.stored, thought.cost, self.mind.caps(), stamp
+            snapshot,
+            thought.turn,
+            thought.answer,
+            thought.stored,
+            thought.cost,
+            self.mind.caps(),
+            stamp,
+            used=self._used,
         )
 
 

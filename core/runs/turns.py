@@ -5,7 +5,7 @@ that it is asked; what it did cost is settled in the commit that keeps its answe
 at its reserve: nobody knows whether the vendor did the work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.actions.envelope import salted
@@ -16,9 +16,10 @@ from core.planners.dialogue import Answer
 from core.record.changes import Hold, RunChange
 from core.record.rows import RunRow, Snapshot, TurnRow, dumps
 from core.record.states import BlockedReason
-from core.runs import allowance, asks, replies, steps
+from core.runs import allowance, asks, replies, shared, steps
 from core.runs.allowance import Usage
 from core.runs.draft import Draft
+from core.runs.shared import NO_CAP, SETTINGS, WHOSE
 from core.runs.stalls import Found
 from core.runs.stamps import GO_ON, Stamp, plan_line
 from core.runs.stored import Stored
@@ -28,8 +29,6 @@ MOST_TRIES = 4
 
 MODEL = "model"
 """What a freeze of a tool would have to be called to cover every request to a model, and nothing else."""
-
-NO_CAP = 2**53 - 1
 
 LOST_AFTER_MS = 600_000
 """A turn nobody has settled for so long is charged at its reserve."""
@@ -162,9 +161,21 @@ def ask(
 
 
 def answered(
-    snapshot: Snapshot, turn: TurnRow, answer: Answer, stored: Stored, cost: int, caps: Caps, stamp: Stamp
+    snapshot: Snapshot,
+    turn: TurnRow,
+    answer: Answer,
+    stored: Stored,
+    cost: int,
+    caps: Caps,
+    stamp: Stamp,
+    *,
+    used: Mapping[str, int],
 ) -> RunChange:
-    """Keep an answer and settle what it cost."""
+    """Keep an answer and settle what it cost.
+
+    Args:
+        used: Of the budgets it counts against, by id, while this turn's reserve was in them.
+    """
     run = snapshot.run
     draft = Draft(snapshot, stamp.actor)
     _settle(draft, turn, cost, caps, stamp)
@@ -198,7 +209,7 @@ def answered(
     draft.run["retries"] = 0
     if answer.calls:  # one without is the last as a rule, and nobody has to think about more money then
         done = replace(turn, status="answered", input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
-        _warn(draft, done, cost, stamp)
+        _warn(draft, done, cost, caps, used, stamp)
     evidence = {"turn": turn.n, "cost_micro_usd": cost, "requested": turn.requested_model}
     kept = {"artifact": stored.artifact_id, "digest": salted(run.salt, stored.sha256)}
     draft.fact("model-answered", evidence, kept, model=answer.model)
@@ -206,9 +217,21 @@ def answered(
 
 
 def failed(
-    snapshot: Snapshot, turn: TurnRow, failure: Failed, agent: AgentSpec, caps: Caps, due_at: int, stamp: Stamp
+    snapshot: Snapshot,
+    turn: TurnRow,
+    failure: Failed,
+    agent: AgentSpec,
+    caps: Caps,
+    due_at: int,
+    stamp: Stamp,
+    *,
+    used: Mapping[str, int],
 ) -> RunChange:
-    """Settle a turn that brought nothing; it is asked for again later, of the same model or the next, or not at all."""
+    """Settle a turn that brought nothing; it is asked for again later, of the same model or the next, or not at all.
+
+    Args:
+        used: As for an answer.
+    """
     draft = Draft(snapshot, stamp.actor)
     _settle(draft, turn, failure.cost_micro_usd, caps, stamp)
     status = "failed" if failure.again or failure.parked is not None else "refused"
@@ -223,7 +246,8 @@ def failed(
     )
     evidence = {"turn": turn.n, "cost_micro_usd": failure.cost_micro_usd, "again": failure.again}
     draft.fact("model-failed", evidence, model=failure.answering_model or turn.requested_model)
-    _warn(draft, replace(turn, status=status, cost_micro_usd=failure.cost_micro_usd), failure.cost_micro_usd, stamp)
+    done = replace(turn, status=status, cost_micro_usd=failure.cost_micro_usd)
+    _warn(draft, done, failure.cost_micro_usd, caps, used, stamp)
     if failure.parked is not None:
         draft.run["retries"] = 0
         draft.block(failure.parked, f"{failure.why}. {GO_ON}", {"turn": turn.n})
@@ -273,23 +297,24 @@ def too_long(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
     return steps.block(snapshot, BlockedReason.MODEL_ERROR, f"{why} {remedy}", stamp)
 
 
-def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, stamp: Stamp) -> RunChange:
+def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, caps: Caps, stamp: Stamp) -> RunChange:
     """Park a run that cannot pay for its next turn."""
-    run = snapshot.run
-    whose = {
-        "run": "this run",
-        "tree": "this run with everything it started",
-        "person": "everything you asked for today",
-        "channel": "this channel this month",
-        "team": "your team today",
-    }[budget_id.partition(":")[0]]
+    run, scope = snapshot.run, budget_id.partition(":")[0]
     spent = f"This run has spent {usd_text(run.cost_micro_usd)} of {usd_text(run.budget_micro_usd or 0)}"
-    may = f"its next step may cost up to {usd_text(asked.reserved_micro_usd)}, more than the budget of {whose} has left"
+    most = usd_text(asked.reserved_micro_usd)
+    may = f"its next step may cost up to {most}, more than the budget of {WHOSE[scope]} has left"
     draft = Draft(snapshot, stamp.actor)
-    draft.run["allowance_json"] = allowance.short_of(snapshot, "money")
-    draft.block(
-        BlockedReason.BUDGET, f"{spent}; {may}. Raise it and let this run go on, or stop it.", {"budget": budget_id}
-    )
+    if shared.is_raisable(run, scope, caps.tree):
+        lack: allowance.Lack = "money"
+        remedy = "Raise it and let this run go on, or stop it."
+    else:
+        lack = "shared"
+        then = (
+            "when an operator has raised it" if scope == "tree" else "when that is over, or an operator has raised it"
+        )
+        remedy = f"It is set by `budgets.{SETTINGS[scope]}`: let this run ask again {then}, or stop it."
+    draft.run["allowance_json"] = allowance.short_of(snapshot, lack)
+    draft.block(BlockedReason.BUDGET, f"{spent}; {may}. {remedy}", {"budget": budget_id})
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
@@ -329,23 +354,32 @@ def out_of_models(snapshot: Snapshot, why: str, stamp: Stamp) -> RunChange:
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
-def _warn(draft: Draft, turn: TurnRow, cost: int, stamp: Stamp) -> None:
-    """Tell the thread, once for each cap, that most of it is used up.
+def _warn(draft: Draft, turn: TurnRow, cost: int, caps: Caps, used: Mapping[str, int], stamp: Stamp) -> None:
+    """Tell the thread, once for each cap, that most of it is used up, of the run's own and of those it shares.
 
     Args:
         turn: As it ended.
+        used: Of the budgets it counted against, while its reserve was in them.
     """
     before = draft.snapshot
+    run = before.run
     after = Snapshot(
-        run=before.with_run({"cost_micro_usd": before.run.cost_micro_usd + cost}).run,
+        run=before.with_run({"cost_micro_usd": run.cost_micro_usd + cost}).run,
         calls=before.calls,
         turns=tuple(turn if each.n == turn.n else each for each in before.turns),
     )
-    found = allowance.nearly_spent(after, stamp.now_ms)
-    if found:
-        draft.run["allowance_json"] = allowance.told(before, found)
-        caps = ",".join(f"{usage.unit}={usage.cap}" for usage in found)
-        draft.deliver("slack.budget", f"nearly-spent:{before.run.id}:{caps}", {})
+    own = allowance.nearly_spent(after, stamp.now_ms)
+    if own:
+        named = ",".join(f"{usage.unit}={usage.cap}" for usage in own)
+        draft.deliver("slack.budget", f"nearly-spent:{run.id}:{named}", {})
+    others = shared.nearly_spent(shared.of(run, draft.holds, used, caps.tree), allowance.of(before).warned)
+    for each in others:
+        # One thread is told once, whichever of its runs notices.
+        key = f"nearly-spent:{run.team or ''}:{run.channel}:{run.thread_ts or run.root_id}:{each.budget_id}={each.cap}"
+        draft.deliver("slack.budget", key, {"shared": [each.to_json()]})
+    if own or others:
+        told = {usage.unit: usage.cap for usage in own} | {each.budget_id: each.cap for each in others}
+        draft.run["allowance_json"] = allowance.told(before, told)
 
 
 def _settle(draft: Draft, turn: TurnRow, cost: int, caps: Caps, stamp: Stamp) -> None:

@@ -12,7 +12,7 @@ from core.actions.contract import Contract
 from core.clock import rfc3339
 from core.planners.base import PlanStep
 from core.record.states import BlockedReason, CallStatus, RunState
-from core.runs.allowance import Unit, Usage, WrapUp
+from core.runs.allowance import Lack, Usage, WrapUp
 from core.runs.approval_views import ApprovalView, QuestionView
 from core.runs.rollback_views import Undoable
 
@@ -262,7 +262,7 @@ class RunView:
     steps: int = 0
     usages: tuple[Usage, ...] = ()
     """How much of each of its caps is used, money first; empty if it thinks with no model."""
-    short: Unit | None = None
+    short: Lack | None = None
     """What there was not enough of when it was blocked for that last."""
     wrap_up: WrapUp | None = None
     """Who told it to finish with what it has, if anybody did."""

@@ -7,7 +7,7 @@ from core.principals import Actor, Principal
 from core.record.changes import Decided, Refusal
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason, RunState
-from core.runs import asks, stalls
+from core.runs import allowance, asks, stalls
 from core.runs.draft import Draft
 
 REASONS = frozenset(
@@ -43,6 +43,8 @@ def ask_again(runs: Sequence[Snapshot], *, run_id: str, by: Principal, now_ms: i
         return Refusal("invalid", f"Run {run.id} is blocked for another reason: {run.blocked_detail}")
     draft = Draft(snapshot, Actor.of(by))
     go_on(draft, "ask-again")
+    if run.blocked_reason == BlockedReason.BUDGET:
+        draft.run["allowance_json"] = allowance.short_of(snapshot, None)
     return Decided((draft.seal(now_ms=now_ms),), f"Run {run.id} goes on and asks again.")
 
 

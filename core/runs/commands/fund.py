@@ -121,6 +121,9 @@ def _may_not(snapshot: Snapshot, by: Principal, approvers: Approvers) -> Refusal
 def _goes_on(draft: Draft, text: str, now_ms: int) -> Decided:
     run = draft.snapshot.run
     if run.run_state is RunState.BLOCKED and run.blocked_reason == BlockedReason.BUDGET:
+        if allowance.of(draft.snapshot).short == "shared":
+            text += " It still waits for a budget that it shares with others."
+            return Decided((draft.seal(now_ms=now_ms),), text)
         draft.move(RunState.PLANNING, {"why": "budget-raised"})
         asks.wake(draft)
         draft.run |= {"retries": 0}

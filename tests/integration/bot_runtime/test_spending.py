@@ -9,6 +9,7 @@ from core.record.states import BlockedReason, RunState
 from core.runs import allowance
 from core.runs.allowance import Allowance
 from core.runs.draft import Draft
+from core.runs.shared import Shared
 from tests.integration.bot_runtime.office import House, Json, Team, has_button, poll, words
 
 pytestmark = pytest.mark.timeout(120)
@@ -60,3 +61,20 @@ async def test_a_run_is_given_more_calls_and_told_to_wrap_up(
     held = allowance.of(await house.snapshot(run_id))
     assert held.wrap_up is not None and "requester" == held.wrap_up.by
     assert replace(held, wrap_up=None) == Allowance({"steps": 4}, {"money": 1_000_000})
+
+
+async def test_a_thread_hears_which_shared_budget_is_nearly_used_up(
+    house: House, team: Team, ready: Callable[[], Awaitable[str]]
+) -> None:
+    run_id = await ready()
+    day = Shared("person:requester:2026-11-29", "person", 4_100_000, 5_000_000, 1_796_083_200_000)
+
+    def nearly(draft: Draft) -> None:
+        draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 10_000}
+        draft.deliver("slack.budget", f"nearly-spent:{run_id}:{day.budget_id}=5000000", {"shared": [day.to_json()]})
+
+    await house.change(run_id, nearly)
+    warned = await team.hears("Most of a budget it draws on is used up")
+
+    assert "$4.10 of $5.00" in words(warned) and "budgets.person-day" in words(warned)
+    assert has_button(warned, "Kill") and not has_button(warned, "Add $1.00")

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from core.runs.toolbox import DeclaredTool, Toolbox
 from core.runs.views import RunView
 from core.runs.workspaces import Workspaces
 from core.secrets import Redactor, SystemSecrets
-from core.store import runs
+from core.store import budget_rows, runs
 from core.store.documents import Documents
 from core.store.session import Database
 from core.tools.base import EffectTier, RecoveryClass, ToolContext, ToolResult
@@ -195,6 +196,7 @@ class Rig:
                 secrets=SystemSecrets(self.environ),
                 secret_refs=dict,
                 caps=lambda: self.spend_caps,
+                used=partial(budget_rows.used, self.database),
                 objects=objects,
                 redactor=bench.redactor,
                 retries=bench.retries,

@@ -1,23 +1,28 @@
 """Budgets under many runs at once, workers that die while a model thinks, and people who let a run spend more."""
 
 import asyncio
+import json
 from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
 from core.actions.policy import Approvers
+from core.budgets import end_of
 from core.ids import TENANT
 from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.runs import turns
+from core.runs.commands.again import ask_again
 from core.runs.commands.fund import fund
 from core.runs.commands.kill import kill
 from core.runs.unsettled import settle_all
+from core.runs.views import RunView
 from core.store.lane import Target
-from core.store.tables import budgets, spend
+from core.store.tables import budgets, outbox, spend
 from tests.integration.worker.conftest import Rig, until
 from tests.integration.worker.test_thinking import at
+from tests.integration.worker.test_wrapping_up import looks
 from tests.vendors import Say, Vendor, openai_server
 
 APPROVERS = Approvers(frozenset({"approver"}))
@@ -129,3 +134,56 @@ async def test_a_run_that_may_spend_more_goes_on_where_it_stood(rig: Rig) -> Non
 
     assert "completed" == view.state, (view.outcome, view.blocked_detail)
     assert 20_000 == view.budget_micro_usd
+
+
+async def told(rig: Rig) -> list[tuple[str, dict[str, Any]]]:
+    """What threads are told of shared budgets: the thread, and what of which."""
+    async with rig.database.read() as connection:
+        rows = await connection.execute(select(outbox).where(outbox.c.kind == "slack.budget").order_by(outbox.c.id))
+        found = [(str(row["lane"]), json.loads(row["body_json"])) for row in rows.mappings()]
+    return [(lane, each) for lane, body in found for each in body.get("shared", ())]
+
+
+async def test_each_thread_that_draws_on_a_shared_budget_is_told_once_that_most_of_it_is_gone(rig: Rig) -> None:
+    rig.spend_caps = turns.Caps(person_day=60_000)
+    rig.tool("look", looks)
+    await rig.start()
+    dear = [Say("", [("look", {"at": each})], usage=(1_000, 1_000)) for each in "abcd"]
+    cheap = [Say("", [("look", {"at": "here"})], usage=(10, 10)), Say("Done.", usage=(10, 10))]
+    async with openai_server(*dear, *cheap, *cheap) as vendor:
+
+        async def run(channel: str, most: int) -> RunView:
+            models = [at(vendor.url, max_output=most, window=2_000_000)]
+            return await rig.drive(await rig.ask_agent("Look.", models=models, tools=("look",), channel=channel))
+
+        # A turn costs 12,000, and may cost more than what is left after the fourth.
+        first = await run("C1", 1_000)
+        assert ("blocked", "budget", "shared") == (first.state, first.blocked_reason, first.short)
+        assert "It is set by `budgets.person-day`" in str(first.blocked_detail)
+        ((lane, body),) = await told(rig)
+        assert ("T1:C1:1.1", "person", 48_000, 60_000) == (lane, body["scope"], body["used"], body["cap"])
+        assert end_of(body["budget_id"].rpartition(":")[2]) == body["until_ms"] > rig.clock.wall_ms()
+
+        assert "completed" == (await run("C1", 50)).state
+        assert 1 == len(await told(rig)), "the thread knows"
+        assert "completed" == (await run("C2", 50)).state
+        assert ["T1:C1:1.1", "T1:C2:1.1"] == [lane for lane, _ in await told(rig)]
+
+    answer = await raised(rig, first.id, ADA)
+    assert isinstance(answer, Decided) and "It still waits for a budget" in answer.text
+    assert "blocked" == (await rig.look(first.id)).state, "money of its own does not help"
+
+
+async def test_a_run_that_waited_for_a_shared_budget_goes_on_under_a_higher_one(rig: Rig) -> None:
+    rig.spend_caps = turns.Caps(channel_month=10_000)
+    await rig.start()
+    async with openai_server(Say("Done.", usage=(100, 100))) as vendor:
+        run_id = await rig.ask_agent("Say it.", models=[at(vendor.url)], channel="C1")
+        assert "shared" == (await rig.drive(run_id)).short
+        rig.spend_caps = turns.Caps(channel_month=100_000)
+        again = partial(ask_again, run_id=run_id, by=Principal("ana"), now_ms=rig.clock.wall_ms())
+        assert isinstance(await rig.database.journal.command(TENANT, Target(run_id=run_id), again), Decided)
+        view = await rig.drive(run_id)
+
+    assert ("completed", None) == (view.state, view.short)
+    assert [] == await told(rig)

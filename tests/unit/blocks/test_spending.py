@@ -4,10 +4,11 @@ from typing import Any
 
 from bot.blocks.ask import needs_you
 from bot.blocks.run_card import run_card
-from bot.blocks.spending import nearly_spent, told_to_wrap_up
+from bot.blocks.spending import nearly_spent, shared_nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
 from core.record.states import BlockedReason, RunState
 from core.runs.allowance import Usage, WrapUp
+from core.runs.shared import Shared
 from core.runs.views import RunView
 from tests.unit.blocks.anything import NOW_MS, RUN_ID
 from tests.unit.blocks.models import a_run, an_ended_run
@@ -61,9 +62,32 @@ def test_a_run_short_of_something_is_offered_more_of_exactly_that() -> None:
 
     assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked, short="money")).blocks)
     assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked)).blocks)
+    assert ["Ask again"] == buttons(needs_you(thinking(**parked, short="shared")).blocks)
     short = needs_you(thinking(**parked, short="calls")).blocks
     assert ["Add 40 tool calls", "Wrap up", "Ask again"] == buttons(short)
     assert [f"{RUN_ID}:40:calls", RUN_ID, RUN_ID] == values(short)
+
+
+def test_a_shared_budget_is_named_with_its_end_and_with_who_can_raise_it() -> None:
+    day = Shared("person:ana:2026-11-29", "person", 4_100_000, 5_000_000, NOW_MS + 60_000)
+
+    message = shared_nearly_spent((day,), thinking())
+    said = shown(message.blocks)
+    assert "asks for in a day: $4.10 of $5.00 is spent or reserved, counted until " in said
+    assert "It is set by budgets.person-day: only operators can raise it, in their file." in said
+    assert [(NOW_MS + 60_000) // 1000] == [leaf["timestamp"] for leaf in leaves(message.blocks, "date")]
+    assert ["Wrap up", "Kill"] == buttons(message.blocks), "nobody can add to it with a button"
+    over = an_ended_run(cost_micro_usd=850_000, budget_micro_usd=1_000_000, usages=(MONEY,))
+    assert [] == buttons(shared_nearly_spent((day,), over).blocks)
+
+
+def test_more_for_the_run_is_offered_where_that_is_more_for_its_tree() -> None:
+    tree = Shared(f"tree:{RUN_ID}:-", "tree", 900_000, 1_000_000, None, raisable=True)
+
+    message = shared_nearly_spent((tree,), thinking())
+    assert "This run with everything it started: $0.90 of $1.00 is spent or reserved" in shown(message.blocks)
+    assert "set by" not in shown(message.blocks) and "counted until" not in shown(message.blocks)
+    assert ["Add $1.00", "Wrap up", "Kill"] == buttons(message.blocks)
 
 
 def test_the_cost_stands_on_every_card_and_ending_of_a_run_that_thinks() -> None:

@@ -81,7 +81,7 @@ def test_of_each_cap_the_thread_is_told_once_and_money_first() -> None:
 
     found = nearly_spent(snapshot, 0)
     assert ("money", "steps") == tuple(usage.unit for usage in found)
-    after = snapshot.with_run({"allowance_json": told(snapshot, found)})
+    after = snapshot.with_run({"allowance_json": told(snapshot, {usage.unit: usage.cap for usage in found})})
     assert () == nearly_spent(after, 0)
     assert () == nearly_spent(run({"steps": 10}, steps=7, cost_micro_usd=799_999), 0)
 
