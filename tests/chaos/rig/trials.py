@@ -26,7 +26,8 @@ from tests.chaos.rig.installation import Installation
 from tests.chaos.rig.people import People
 
 SETTLED_WITHIN_S = 180.0
-"""T_recover of P1: how long after the last fault a run may take to end or to say what it waits for."""
+"""How long after the last fault a run may take to end or to say what it waits for: T_recover of P1, and a minute for
+machines that do much else."""
 FIRED_WITHIN_S = 60.0
 ROUNDS = 4
 """How often trials are held at a point that is passed less often than there are runs."""
@@ -62,6 +63,8 @@ class Trial:
     began_s: float
     settled_s: float | None = None
     ended: str = ""
+    said: str = ""
+    """What the run said in the end."""
 
 
 @dataclass
@@ -181,7 +184,8 @@ class Field:
         if point == "CP22":
             await self._stop_in_flight(trials[0])
         for trial in trials:
-            trial.ended = (await self.settled(trial.root)).state.value
+            view = await self.settled(trial.root)
+            trial.ended, trial.said = view.state.value, view.outcome or ""
             trial.settled_s = time.monotonic()
 
         async def fired() -> bool:
