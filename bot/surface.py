@@ -51,6 +51,7 @@ class ActionId(StrEnum):
     RUN_FUND = "run_fund"
     RUN_WRAP_UP = "run_wrap_up"
     RUN_STEER = "run_steer_open"
+    RUN_CONTINUE = "run_continue"
     REPLY_TAKE = "reply_take"
     REPLY_LEAVE = "reply_leave"
     CALL_RAN = "call_ran"

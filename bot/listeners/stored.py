@@ -133,6 +133,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.take_vote_back(office, row), thread)]
         case "click.again":
             return [Said(await deciding.again(office, row), thread)]
+        case "click.continue":
+            return [Said(await deciding.have_continued(office, row), thread)]
         case "click.fund":
             return [Said(await deciding.fund_run(office, row), thread)]
         case "click.wrap-up":

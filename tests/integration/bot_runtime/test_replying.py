@@ -201,6 +201,25 @@ async def test_a_run_that_goes_round_in_circles_is_told_more_and_goes_on(
     await team.hears("It goes on, and is told this first.", user="U0REQUESTER")
 
 
+async def test_a_run_that_goes_round_in_circles_is_let_continue_with_a_button(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, _ = thread
+    await house.works(run_id)
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.LOOP, "It gets nowhere."))
+    await poll(lambda: _steerable(team), "the buttons")
+    needs = next(one for one in await team.heard("It gets nowhere.") if has_button(one, "Continue 12 steps"))
+    assert (
+        "it goes round in circles" in words(needs) and has_button(needs, "Kill") and not has_button(needs, "Ask again")
+    )
+
+    await team.click(needs, "run_continue", user=MEMBER)
+    await team.hears("can let it continue", user=MEMBER)
+    await team.click(needs, "run_continue")
+    await team.hears("continues for 12 steps", user="U0REQUESTER")
+    assert RunState.PLANNING == (await house.snapshot(run_id)).run.run_state
+
+
 async def _steerable(team: Team) -> bool:
     return any(has_button(one, "Steer…") for one in await team.heard("It gets nowhere."))
 

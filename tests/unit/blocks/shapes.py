@@ -77,6 +77,7 @@ VALUES = {
     ActionId.RUN_WRAP_UP: _RUN_ID,
     ActionId.APPROVAL_AGAIN: _RUN_ID,
     ActionId.RUN_STEER: _RUN_ID,
+    ActionId.RUN_CONTINUE: f"{_RUN_ID}:[0-9]+",
     ActionId.REPLY_TAKE: f"{_RUN_ID}:.{{1,1900}}",
     ActionId.REPLY_LEAVE: f"{_RUN_ID}:.{{1,1900}}",
     ActionId.QUESTION_ANSWER: "call_.{1,60}",
