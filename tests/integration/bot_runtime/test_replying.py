@@ -147,6 +147,25 @@ async def test_whose_replies_count_is_for_the_requester_to_set(
     assert 1 == len(await team.heard("Replies in this thread are not taken up", user="U0REQUESTER"))
 
 
+async def test_whose_replies_count_is_chosen_in_the_menu_of_the_card(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, _ = thread
+    card = await team.card()
+    await team.choose(card, "run_replies", f"{run_id}:auto", user=MEMBER)
+    await team.hears("Only the person who asked for this run", user=MEMBER)
+    assert "ask" == (await house.snapshot(run_id)).run.steering
+
+    await team.choose(card, "run_replies", f"{run_id}:auto")
+    await team.hears("Replies of every member", user="U0REQUESTER")
+    assert "auto" == (await house.snapshot(run_id)).run.steering
+
+    async def ticked() -> bool:
+        return "✓ Replies: everybody's" in words(await team.card())
+
+    await poll(ticked, "the card to tick what holds now")
+
+
 async def test_nothing_written_decides_and_what_waits_stays_what_it_is(
     house: House, team: Team, thread: tuple[str, str]
 ) -> None:

@@ -90,6 +90,17 @@ def test_more_for_the_run_is_offered_where_that_is_more_for_its_tree() -> None:
     assert ["Add $1.00", "Wrap up", "Kill"] == buttons(message.blocks)
 
 
+def test_the_menu_of_the_card_ticks_whose_replies_count_while_there_is_something_to_reply_to() -> None:
+    (menu,) = leaves(run_card(thinking(steering="auto"), now_ms=NOW_MS).blocks, "overflow")
+
+    said = [option["text"]["text"] for option in menu["options"]]
+    assert ["✓ Replies: everybody's in this team"] == [each for each in said if each.startswith("✓")]
+    assert [f"{RUN_ID}:{mode}" for mode in ("off", "ask", "auto")] == [each["value"] for each in menu["options"]]
+    over = an_ended_run(cost_micro_usd=1, budget_micro_usd=1_000_000)
+    assert [] == list(leaves(run_card(over, now_ms=NOW_MS).blocks, "overflow"))
+    assert [] == list(leaves(run_card(a_run(budget_micro_usd=None), now_ms=NOW_MS).blocks, "overflow")), "a playbook"
+
+
 def test_the_cost_stands_on_every_card_and_ending_of_a_run_that_thinks() -> None:
     for view in (thinking(), thinking(cost_micro_usd=0), an_ended_run(cost_micro_usd=1, budget_micro_usd=1_000_000)):
         assert "of $1.00" in shown(run_card(view, now_ms=NOW_MS).blocks)
