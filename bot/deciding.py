@@ -27,7 +27,7 @@ from core.record.changes import Decided, Refusal
 from core.runs import asking
 from core.runs.allowance import UNITS
 from core.runs.approval_views import AskView
-from core.runs.commands.again import ask_again
+from core.runs.commands.again import ask_again, continue_for
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide, take_back
 from core.runs.commands.fund import allow_more
@@ -109,6 +109,18 @@ async def again(office: Office, row: InboxRow) -> Message:
     return await _by_person(
         office, row, Target(run_id=run_id), lambda who, now: partial(ask_again, run_id=run_id, by=who, now_ms=now)
     )
+
+
+async def have_continued(office: Office, row: InboxRow) -> Message:
+    """Let a run that goes round in circles go on for as many steps as the button says."""
+    run_id, _, steps = str(row.body["value"]).partition(":")
+    if not steps.isdecimal():
+        return stale()
+
+    def command(who: Principal, now_ms: int) -> Decide:
+        return partial(continue_for, run_id=run_id, by=who, steps=int(steps), now_ms=now_ms)
+
+    return await _by_person(office, row, Target(run_id=run_id), command)
 
 
 async def fund_run(office: Office, row: InboxRow) -> Message:

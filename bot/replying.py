@@ -121,9 +121,26 @@ async def set_replies(office: Office, rest: str, *, who: Principal) -> Message:
         return unknown_run(wanted)
     if len(found) > 1:
         return ambiguous_run(wanted, len(found))
-    to = mode.strip().casefold()
-    decide = partial(set_steering, run_id=found[0], by=who, to=to, now_ms=desk.clock.wall_ms())
-    return sentence((await desk.database.journal.command(desk.tenant, Target(run_id=found[0]), decide)).text)
+    return await _set(office, found[0], mode.strip().casefold(), who)
+
+
+async def choose_replies(office: Office, row: InboxRow) -> Message:
+    """The same, from the menu of a run's card."""
+    body, desk = row.body, office.desk
+    run_id, _, mode = str(body["value"]).partition(":")
+    who = await desk.identity.principal(body["user"], team=body["team"])
+    if isinstance(who, NotRecognised):
+        return sentence(who.sentence)
+    return await _set(office, run_id, mode, who)
+
+
+async def _set(office: Office, run_id: str, mode: str, who: Principal) -> Message:
+    desk = office.desk
+    decide = partial(set_steering, run_id=run_id, by=who, to=mode, now_ms=desk.clock.wall_ms())
+    done = await desk.database.journal.command(desk.tenant, Target(run_id=run_id), decide)
+    if not isinstance(done, Refusal):
+        office.wake_delivery.set()  # the card says it
+    return sentence(done.text)
 
 
 async def _steered(office: Office, said: Said) -> Refusal | None:

@@ -51,6 +51,8 @@ class ActionId(StrEnum):
     RUN_FUND = "run_fund"
     RUN_WRAP_UP = "run_wrap_up"
     RUN_STEER = "run_steer_open"
+    RUN_CONTINUE = "run_continue"
+    RUN_REPLIES = "run_replies"
     REPLY_TAKE = "reply_take"
     REPLY_LEAVE = "reply_leave"
     CALL_RAN = "call_ran"

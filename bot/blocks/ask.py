@@ -37,10 +37,11 @@ def ask_for_inputs(text: str, request: str) -> Message:
     return message(text, rich(line(say(text, limit=1500))), actions(button("Fill in…", ActionId.RUN_INPUTS, request)))
 
 
-def needs_you(view: RunView) -> Message:
+def needs_you(view: RunView, *, more_steps: int) -> Message:
     """Say that a run stands still and what to do, to the person who asked for it, with the buttons that help.
 
     Args:
+        more_steps: For how many steps one that goes round in circles can be let continue.
         view: The run as it is now, which may be no longer blocked when this is sent.
     """
     symbol, words = badge(view.state, view.stop)
@@ -54,11 +55,15 @@ def needs_you(view: RunView) -> Message:
         person(view.requester_slack, view.requester),
     )
     return message(
-        facts.one_sentence(view), rich(first), facts.blocked(view), _in_doubt(view), actions(*remedies(view))
+        facts.one_sentence(view),
+        rich(first),
+        facts.blocked(view),
+        _in_doubt(view),
+        actions(*remedies(view, more_steps)),
     )
 
 
-def remedies(view: RunView) -> list[Block]:
+def remedies(view: RunView, more_steps: int) -> list[Block]:
     """What helps against the block, as far as a button can."""
     if view.state is not RunState.BLOCKED:
         return []
@@ -69,6 +74,10 @@ def remedies(view: RunView) -> list[Block]:
             return [button("Answer…", ActionId.QUESTION_ANSWER, view.question.call_id, primary=True)]
         case BlockedReason.BUDGET if view.budget_micro_usd is not None:
             return [*short_buttons(view), button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
+        case BlockedReason.LOOP if view.goes_round:
+            onward = button(f"Continue {more_steps} steps", ActionId.RUN_CONTINUE, f"{view.id}:{more_steps}")
+            steer = button("Steer…", ActionId.RUN_STEER, view.id, primary=True)
+            return [onward, steer, kill_button(view.id, view.agent)]
         case BlockedReason.LOOP if view.budget_micro_usd is not None:
             steer = button("Steer…", ActionId.RUN_STEER, view.id, primary=True)
             return [steer, button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]

@@ -38,6 +38,7 @@ INPUT_VALUE = 3000
 PLACEHOLDER = 150
 OPTIONS = 100
 RADIO_OPTIONS = 10
+MENU_OPTIONS = 5
 OPTION_TEXT = 75
 OPTION_VALUE = 150
 FALLBACK_TEXT = 4000
@@ -108,7 +109,7 @@ def _block(block: Mapping[str, Any], surface: Surface) -> Iterator[str]:
             elements = block.get("elements", ())
             yield from _between("elements", len(elements), 1, ACTIONS_ELEMENTS)
             for element in elements:
-                yield from _button(element)
+                yield from _menu(element) if element.get("type") == "overflow" else _button(element)
             ids = [element.get("action_id") for element in elements]
             if len(ids) != len(set(ids)):
                 yield "two buttons have the same action_id"
@@ -141,6 +142,19 @@ def _rich(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield from _between("a text", length(leaf.get("text", "")), 1, SECTION_TEXT)
 
 
+def _menu(element: Mapping[str, Any]) -> Iterator[str]:
+    options = element.get("options", ())
+    yield from _between("action_id", length(element.get("action_id", "")), 1, IDENTIFIER)
+    yield from _between("options", len(options), 1, MENU_OPTIONS)
+    yield from _options(options)
+
+
+def _options(options: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for option in options:
+        yield from _text_object(option.get("text"), OPTION_TEXT)
+        yield from _between("option value", length(option.get("value", "")), 1, OPTION_VALUE)
+
+
 def _button(element: Mapping[str, Any]) -> Iterator[str]:
     if element.get("type") != "button":
         yield f"{element.get('type')!r} is not an element we send"
@@ -171,9 +185,7 @@ def _input(block: Mapping[str, Any]) -> Iterator[str]:
     if kind in {"static_select", "radio_buttons"}:
         options = element.get("options", ())
         yield from _between("options", len(options), 1, OPTIONS if kind == "static_select" else RADIO_OPTIONS)
-        for option in options:
-            yield from _text_object(option.get("text"), OPTION_TEXT)
-            yield from _between("option value", length(option.get("value", "")), 1, OPTION_VALUE)
+        yield from _options(options)
         if "initial_option" in element and element["initial_option"] not in options:
             yield "initial_option is not one of the options"
     elif kind not in {"plain_text_input", "number_input", "file_input"}:

@@ -8,7 +8,7 @@ says is decided in the builders.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +171,15 @@ def button(
     if confirm is not None:
         shape["confirm"] = confirm
     return shape
+
+
+def menu(action_id: str, options: Sequence[tuple[str, str]]) -> Block:
+    """A button with three dots that opens a list; each option is what it says, and its value as that of a button."""
+    return {
+        "type": "overflow",
+        "action_id": action_id,
+        "options": [{"text": unparsed(label, bounds.OPTION_TEXT), "value": value} for label, value in options],
+    }
 
 
 def confirmation(title: str, text: str, yes: str, no: str, *, danger: bool = True) -> Block:

@@ -24,6 +24,7 @@ _CUT_OFF = 8
 _INSIDE = ("read", "workspace")
 """Tiers of calls that change nothing outside, however they end."""
 _FREEZES = 3
+_GOES_ROUND = "it goes round in circles"
 _UNTIL_THAWED = "Nothing starts until it is thawed, which operators do; what is under way goes on to its end."
 
 
@@ -169,6 +170,8 @@ def blocked(view: RunView) -> Block | None:
         words, remedy = "no reason was recorded", "Look at Details, or stop the run."
     else:
         words, remedy = REASON_WORDS[view.blocked_reason]
+    if view.goes_round:
+        words = _GOES_ROUND
     detail = worded(view.blocked_detail, 600) if view.blocked_detail else [word(remedy)]
     return rich(line(word(f"Blocked because {words}.", bold=True)), quote(*detail))
 
@@ -317,7 +320,7 @@ def one_sentence(view: RunView) -> str:
     words = badge(view.state, view.stop)[1].lower()
     sentence = f"{title(view.agent, view.undoing.rolls_back)} (run {short(view.id)}): {words}"
     if view.state is RunState.BLOCKED and view.blocked_reason is not None:
-        sentence += f" because {REASON_WORDS[view.blocked_reason][0]}"
+        sentence += f" because {_GOES_ROUND if view.goes_round else REASON_WORDS[view.blocked_reason][0]}"
     elif (step := current_step(view)) is not None and not is_ended(view):
         sentence += f", step {view.plan.index(step) + 1} of {len(view.plan)}: {step.title}"
     return sentence

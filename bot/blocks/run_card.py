@@ -4,18 +4,26 @@ A card is drawn from the read model each time, never edited: whoever changes the
 the same. When and how often it is drawn is `delivery.cards`' business.
 """
 
+from collections.abc import Mapping
+
 from bot.blocks import facts, rollback
-from bot.blocks.elements import Block, Message, actions, button, confirmation, context, message, rich, say, word
+from bot.blocks.elements import Block, Message, actions, button, confirmation, context, menu, message, rich, say, word
 from bot.blocks.words import ago, duration, is_ended
 from bot.surface import METADATA_EVENT, ActionId
 from core.ids import short
 from core.record.states import RunState
+from core.runs.commands.steer import MODES, Steering
 from core.runs.views import RunView
 
 HEARTBEAT_AFTER_MS = 60_000
 """A run that works in silence for this long says that it is still there."""
 
 _CARD_OUTCOME = 600
+_REPLIES: Mapping[Steering, str] = {
+    "off": "Replies: nobody's",
+    "ask": "Replies: the requester's; ask about others'",
+    "auto": "Replies: everybody's in this team",
+}
 _WORKING = frozenset({RunState.PLANNING, RunState.EXECUTING})
 
 
@@ -52,14 +60,24 @@ def run_card(view: RunView, *, now_ms: int) -> Message:
 
 
 def buttons(view: RunView) -> list[Block]:
-    """Kill while the run has not ended and nobody has stopped it, Roll back if that would work, and Details."""
+    """Kill while the run has not ended and nobody has stopped it, Roll back if that would work, Details, and whose
+    replies count.
+    """
     row = []
     if not is_ended(view) and view.stop is None:
         row.append(kill_button(view.id, view.agent))
     if (undo := rollback.roll_back_button(view)) is not None:
         row.append(undo)
     row.append(button("Details", ActionId.RUN_DETAILS, view.id))
+    if view.budget_micro_usd is not None and not is_ended(view) and view.stop is None:
+        row.append(replies_menu(view))
     return row
+
+
+def replies_menu(view: RunView) -> Block:
+    """Whose replies count, with a tick at what holds now; who may say so is decided when somebody does."""
+    options = [(f"{'✓ ' if mode == view.steering else ''}{_REPLIES[mode]}", f"{view.id}:{mode}") for mode in MODES]
+    return menu(ActionId.RUN_REPLIES, options)
 
 
 def kill_button(run_id: str, agent: str) -> Block:

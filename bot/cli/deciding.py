@@ -21,7 +21,7 @@ from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.record.freezes import FreezeRow
 from core.runs.approval_views import approval_view
-from core.runs.commands.again import ask_again
+from core.runs.commands.again import ask_again, continue_for
 from core.runs.commands.answer import answer
 from core.runs.commands.decide import Ballot, decide
 from core.runs.commands.request import Pinned
@@ -94,6 +94,16 @@ async def again(settings: Settings, wanted: str, *, as_name: str | None) -> int:
     async with opened(settings) as here:
         run_id, who = await named(here, wanted), here.principal(as_name)
         command = partial(ask_again, run_id=run_id, by=who, now_ms=here.clock.wall_ms())
+        print((await carried_out(here, Target(run_id=run_id), command)).text)
+        return 0
+
+
+async def go_round(settings: Settings, wanted: str, steps: int | None, *, as_name: str | None) -> int:
+    """Let a run that goes round in circles continue for some steps."""
+    async with opened(settings) as here:
+        run_id, who = await named(here, wanted), here.principal(as_name)
+        more = here.config.limits.continue_steps if steps is None else steps
+        command = partial(continue_for, run_id=run_id, by=who, steps=more, now_ms=here.clock.wall_ms())
         print((await carried_out(here, Target(run_id=run_id), command)).text)
         return 0
 

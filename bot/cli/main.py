@@ -314,6 +314,19 @@ def _ask_again(run: Run, as_: As = None, config: ConfigFile = None) -> None:
     run_command(deciding.again(settings(config), run, as_name=as_))
 
 
+@app.command("continue")
+def _continue(
+    run: Run,
+    steps: Annotated[int | None, typer.Option("--steps", help="For how many steps; default `continue-steps`.")] = None,
+    as_: As = None,
+    config: ConfigFile = None,
+) -> None:
+    """Let a run that goes round in circles continue for some steps, as the Continue button does."""
+    from bot.cli import deciding
+
+    run_command(deciding.go_round(settings(config), run, steps, as_name=as_))
+
+
 @app.command("budget")
 def _budget(
     run: Run,

@@ -105,7 +105,8 @@ class Sayings:
             case "slack.ending":
                 return await self._ending(row)
             case "slack.blocked":
-                return await self._about_run(row, needs_you)
+                more = self._desk.config.limits.continue_steps
+                return await self._about_run(row, partial(needs_you, more_steps=more))
             case "slack.budget":
                 found = shared.from_json(row.body.get("shared", ()))
                 return await self._about_run(row, partial(shared_nearly_spent, found) if found else nearly_spent)

@@ -33,6 +33,8 @@ def register_listeners(app: AsyncApp, office: Office) -> None:
     app.action(ActionId.APPROVAL_AGAIN.value)(decisions.on_click(office, "click.again"))
     app.action(ActionId.RUN_FUND.value)(decisions.on_click(office, "click.fund"))
     app.action(ActionId.RUN_WRAP_UP.value)(decisions.on_click(office, "click.wrap-up"))
+    app.action(ActionId.RUN_CONTINUE.value)(decisions.on_click(office, "click.continue"))
+    app.action(ActionId.RUN_REPLIES.value)(decisions.on_click(office, "click.replies"))
     app.action(ActionId.RUN_STEER.value)(replies.on_steer(office))
     app.action(ActionId.REPLY_TAKE.value)(decisions.on_click(office, "click.reply", decision="take"))
     app.action(ActionId.REPLY_LEAVE.value)(decisions.on_click(office, "click.reply", decision="leave"))

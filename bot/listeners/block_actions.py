@@ -37,11 +37,14 @@ class Click:
 
 
 def click_in(body: Mapping[str, Any]) -> Click | None:
-    """Parse a `block_actions` payload; `None` unless it is exactly one click on a button."""
+    """Parse a `block_actions` payload; `None` unless it is exactly one click on a button, or on an option of a menu."""
     actions = body.get("actions") or []
-    if len(actions) != 1 or not isinstance(actions[0].get("value"), str):
+    if len(actions) != 1:
         return None
     action, user = actions[0], body["user"]
+    value = (action.get("selected_option") or action).get("value")
+    if not isinstance(value, str):
+        return None
     container, message = body.get("container") or {}, body.get("message") or {}
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
     ts = message.get("ts") or container.get("message_ts")
@@ -55,7 +58,7 @@ def click_in(body: Mapping[str, Any]) -> Click | None:
         channel=channel,
         # A private message has no thread of its own to answer in.
         thread_ts=thread or (None if container.get("is_ephemeral") else ts),
-        value=action["value"],
+        value=value,
         trigger_id=str(body.get("trigger_id") or ""),
         ts=ts,
         view=body.get("view"),

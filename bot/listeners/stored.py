@@ -133,6 +133,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.take_vote_back(office, row), thread)]
         case "click.again":
             return [Said(await deciding.again(office, row), thread)]
+        case "click.continue":
+            return [Said(await deciding.have_continued(office, row), thread)]
         case "click.fund":
             return [Said(await deciding.fund_run(office, row), thread)]
         case "click.wrap-up":
@@ -143,6 +145,8 @@ async def _done(office: Office, row: inbox.InboxRow) -> list[Said]:
             return [Said(await deciding.have_rolled_back(office, row), thread)]
         case "view.answer":
             return [Said(await deciding.take_answer(office, row), thread)]
+        case "click.replies":
+            return [Said(await replying.choose_replies(office, row), thread)]
         case "click.reply":
             return [Said(await replying.decide_reply(office, row), thread)]
         case "view.steer":

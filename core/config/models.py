@@ -276,6 +276,8 @@ class Limits(Model):
     """Runs one person may have under way at once; a further one is refused."""
     open_questions: Annotated[Count, Field(ge=1, le=10_000)] = 20
     """Questions that may wait for the same approvers at once; a run that has another one is parked."""
+    continue_steps: Annotated[Count, Field(ge=6, le=1_000)] = 12
+    """Steps that *Continue* lets a run take which goes round in circles, before that is looked at again."""
 
     @model_validator(mode="after")
     def _a_file_fits_its_run(self) -> Self:

@@ -11,6 +11,7 @@ from core.record.rows import ArtifactRow, CallRow, RunRow, Snapshot, SteerRow, T
 from core.record.states import TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import allowance, freezing, material
 from core.runs.approval_views import approval_views, question_view
+from core.runs.commands.again import goes_round
 from core.runs.commands.confirm import came_back
 from core.runs.rollback_views import Undoable, undoable
 from core.runs.undoing import INSIDE
@@ -182,6 +183,7 @@ def _view(
         steps=run.steps,
         usages=allowance.usages(found, run.ended_at or run.updated_at),
         short=held.short,
+        goes_round=goes_round(found),
         wrap_up=held.wrap_up,
         contract=held.contract,
         tree_cost_micro_usd=tree_cost,

@@ -1,7 +1,8 @@
 """Agents that get nowhere: seen before each turn, told to the model once, and the second time to a person.
 
 What is looked at are the calls since the last time, so that a plan made anew gets a chance of its own. Where that was
-stands in the run; a person who lets it go on is one of those places.
+stands in the run; a person who lets it go on is one of those places, and may say for how many steps nothing is looked
+at: then it goes on as it does, and what it has done since is looked at after that.
 """
 
 import json
@@ -21,19 +22,23 @@ _MOST_ERROR = 60
 
 @dataclass(frozen=True)
 class Found:
-    """A stall, and whether the model has been told of one before."""
+    """A stall."""
 
     stall: Stall
     again: bool
+    """Whether its model was told of one before, or a person let it go on for some steps: then it is parked."""
 
 
 def look(snapshot: Snapshot) -> Found | None:
     """Whether the run has gone round in circles since it was last said."""
     before = entries(snapshot)
+    last = before[-1] if before else {}
+    if snapshot.run.steps < last.get("until", 0):
+        return None
     since = max((entry["calls"] for entry in before), default=0)
     ended = [call for call in snapshot.calls[since:] if call.call_status in _ENDED]
     found = stall([_mark(snapshot, call) for call in ended if not has_waited(call)])
-    return None if found is None else Found(found, bool(before) and "why" in before[-1])
+    return None if found is None else Found(found, "why" in last or "until" in last)
 
 
 def noted(snapshot: Snapshot, found: Found, *, answers: int) -> str:
@@ -42,9 +47,14 @@ def noted(snapshot: Snapshot, found: Found, *, answers: int) -> str:
     return dumps([*entries(snapshot), entry])
 
 
-def let_go_on(snapshot: Snapshot) -> str:
-    """`stalls_json` once a person has let the run go on."""
-    return dumps([*entries(snapshot), {"calls": len(snapshot.calls), "answers": 0}])
+def let_go_on(snapshot: Snapshot, steps: int = 0) -> str:
+    """`stalls_json` once a person has let the run go on.
+
+    Args:
+        steps: For how many nothing is looked at; 0 = its model is told first if it stalls again.
+    """
+    until = {"until": snapshot.run.steps + steps} if steps else {}
+    return dumps([*entries(snapshot), {"calls": len(snapshot.calls), "answers": 0, **until}])
 
 
 def notes(snapshot: Snapshot) -> tuple[tuple[int, str], ...]:

@@ -285,7 +285,7 @@ def lost(snapshot: Snapshot, turn: TurnRow, stamp: Stamp, *, owner: str | None) 
 def stalled(snapshot: Snapshot, found: Found, stamp: Stamp) -> RunChange:
     """Park a run that goes round in circles although its model was told."""
     draft = Draft(snapshot, stamp.actor)
-    why = f"It gets nowhere: {found.stall.text}. Let it ask again to go on, or stop it."
+    why = f"It gets nowhere: {found.stall.text}. Let it continue for some steps, tell it more, or stop it."
     draft.block(BlockedReason.LOOP, why, {"calls": len(snapshot.calls)})
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 

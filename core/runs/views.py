@@ -264,6 +264,8 @@ class RunView:
     """How much of each of its caps is used, money first; empty if it thinks with no model."""
     short: Lack | None = None
     """What there was not enough of when it was blocked for that last."""
+    goes_round: bool = False
+    """Whether it is blocked because its model repeats itself."""
     wrap_up: WrapUp | None = None
     """Who told it to finish with what it has, if anybody did."""
     tree_cost_micro_usd: int | None = None

@@ -99,7 +99,7 @@ def words(message: Json) -> str:
 def has_button(message: Json, label: str) -> bool:
     """Whether a message has a button with this label."""
     elements = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
-    return any(each["text"]["text"] == label for each in elements)
+    return any(each["type"] == "button" and each["text"]["text"] == label for each in elements)
 
 
 def attached(name: str, content: bytes = CSV) -> Json:
@@ -127,6 +127,11 @@ class Team:
 
     async def click(self, message: Json, action_id: str, *, user: str = "U0REQUESTER") -> Json:
         return await self.do("actions", user=user, channel=message["channel"], ts=message["ts"], action_id=action_id)
+
+    async def choose(self, message: Json, action_id: str, value: str, *, user: str = "U0REQUESTER") -> Json:
+        """Pick an option of a menu."""
+        where = {"channel": message["channel"], "ts": message["ts"], "action_id": action_id, "value": value}
+        return await self.do("actions", user=user, **where)
 
     async def command(self, text: str, *, user: str = "U0REQUESTER", channel: str = "C0DATA") -> Json:
         return await self.do("commands", user=user, channel=channel, command="/banksman", text=text)

@@ -147,6 +147,25 @@ async def test_whose_replies_count_is_for_the_requester_to_set(
     assert 1 == len(await team.heard("Replies in this thread are not taken up", user="U0REQUESTER"))
 
 
+async def test_whose_replies_count_is_chosen_in_the_menu_of_the_card(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, _ = thread
+    card = await team.card()
+    await team.choose(card, "run_replies", f"{run_id}:auto", user=MEMBER)
+    await team.hears("Only the person who asked for this run", user=MEMBER)
+    assert "ask" == (await house.snapshot(run_id)).run.steering
+
+    await team.choose(card, "run_replies", f"{run_id}:auto")
+    await team.hears("Replies of every member", user="U0REQUESTER")
+    assert "auto" == (await house.snapshot(run_id)).run.steering
+
+    async def ticked() -> bool:
+        return "✓ Replies: everybody's" in words(await team.card())
+
+    await poll(ticked, "the card to tick what holds now")
+
+
 async def test_nothing_written_decides_and_what_waits_stays_what_it_is(
     house: House, team: Team, thread: tuple[str, str]
 ) -> None:
@@ -199,6 +218,25 @@ async def test_a_run_that_goes_round_in_circles_is_told_more_and_goes_on(
     assert ["Read the other log."] == [row.text for row in found.steers]
     assert (RunState.PLANNING, 0) == (found.run.run_state, found.run.due_at)
     await team.hears("It goes on, and is told this first.", user="U0REQUESTER")
+
+
+async def test_a_run_that_goes_round_in_circles_is_let_continue_with_a_button(
+    house: House, team: Team, thread: tuple[str, str]
+) -> None:
+    run_id, _ = thread
+    await house.works(run_id)
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.LOOP, "It gets nowhere."))
+    await poll(lambda: _steerable(team), "the buttons")
+    needs = next(one for one in await team.heard("It gets nowhere.") if has_button(one, "Continue 12 steps"))
+    assert (
+        "it goes round in circles" in words(needs) and has_button(needs, "Kill") and not has_button(needs, "Ask again")
+    )
+
+    await team.click(needs, "run_continue", user=MEMBER)
+    await team.hears("can let it continue", user=MEMBER)
+    await team.click(needs, "run_continue")
+    await team.hears("continues for 12 steps", user="U0REQUESTER")
+    assert RunState.PLANNING == (await house.snapshot(run_id)).run.run_state
 
 
 async def _steerable(team: Team) -> bool:

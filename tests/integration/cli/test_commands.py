@@ -12,14 +12,14 @@ from tests.integration.cli.conftest import ROOT, CommandLine
 COMMANDS = (
     "up", "bot", "worker", "playground", "doctor", "run", "runs", "show", "events", "kill", "freeze", "thaw",
     "freezes", "pending",
-    "approve", "deny", "approval", "approval show", "ask-again", "answer", "resolve", "policy", "policy check",
-    "policy explain", "db", "db upgrade", "db current",
+    "approve", "deny", "approval", "approval show", "ask-again", "continue", "answer", "resolve", "policy",
+    "policy check", "policy explain", "db", "db upgrade", "db current",
 )  # fmt: skip
 READS_CONFIG = (
     "up", "run runaway", "runs", "show abc", "events abc", "kill --all", "freeze everything",
     "thaw everything", "freezes", "pending", "approve abc", "deny abc",
-    "approval show abc", "ask-again abc", "answer abc a=b", "resolve abc abc --ran", "policy explain abc",
-    "policy explain --tool shell --agent a",
+    "approval show abc", "ask-again abc", "continue abc", "answer abc a=b", "resolve abc abc --ran",
+    "policy explain abc", "policy explain --tool shell --agent a",
 )  # fmt: skip
 
 

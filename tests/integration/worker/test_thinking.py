@@ -8,8 +8,9 @@ import pytest
 from core.config.language import KEYS
 from core.ids import TENANT
 from core.principals import Principal
-from core.record.changes import Decided
-from core.runs.commands.again import ask_again
+from core.record.changes import Decided, Refusal
+from core.runs import reading
+from core.runs.commands.again import ask_again, continue_for
 from core.store.lane import Target
 from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig
@@ -327,6 +328,43 @@ async def test_an_agent_that_goes_round_in_circles_is_told_once_and_then_parked(
 
     assert ("blocked", "loop") == (view.state, view.blocked_reason)
     assert 12 == len(probe.contexts), "told again before it is parked again"
+
+
+async def test_an_agent_let_continue_goes_on_for_so_many_steps_and_is_parked_if_nothing_changed(rig: Rig) -> None:
+    async def the_same(probe: Probe, context: ToolContext) -> ToolResult:
+        return ToolResult("succeeded", {"status": "queued"})
+
+    probe = rig.tool("look", the_same)
+    await rig.start()
+    again = [Say("", [("look", {"nonce": f"{n:08x}a"})]) for n in range(30)]
+
+    async def let(run_id: str, by: str, steps: int) -> Decided | Refusal:
+        command = partial(continue_for, run_id=run_id, by=Principal(by), steps=steps, now_ms=rig.clock.wall_ms())
+        return await rig.database.journal.command(TENANT, Target(run_id=run_id), command)
+
+    async with openai_server(*again) as vendor:
+        run_id = await rig.ask_agent("Wait for it.", models=[at(vendor.url)], tools=("look",))
+        before = await rig.drive(run_id)
+        assert ("loop", True, 12) == (before.blocked_reason, before.goes_round, before.steps)
+
+        assert isinstance(await let(run_id, "bea", 10), Refusal)
+        assert isinstance(await let(run_id, "ana", 5), Refusal), "too few to see anything"
+        assert isinstance(await let(run_id, "ana", 10), Decided)
+        assert isinstance(await let(run_id, "ana", 10), Refusal), "clicked twice"
+        view = await rig.drive(run_id)
+
+        assert ("blocked", "loop", 22) == (view.state, view.blocked_reason, view.steps)
+        assert 11 == len(probe.contexts)
+        told = ["You are getting nowhere" in str(asked["messages"][-1]) for asked in vendor.asked[6:]]
+        assert not any(told), "a person knows"
+        events = await reading.log(rig.database, TENANT, run_id)
+        went_on = [each for each in events if each.to_state == "planning" and each.from_state == "blocked"]
+        assert [{"why": "continue", "steps": 10}] == [dict(each.evidence[0]) for each in went_on]
+        assert "ana" in went_on[0].actor
+
+        assert isinstance(await let(run_id, "ana", 6), Decided)
+        view = await rig.drive(run_id)
+    assert ("loop", 28) == (view.blocked_reason, view.steps)
 
 
 async def test_what_no_longer_fits_the_window_is_summed_up_and_kept(rig: Rig) -> None:

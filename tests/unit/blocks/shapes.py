@@ -77,6 +77,7 @@ VALUES = {
     ActionId.RUN_WRAP_UP: _RUN_ID,
     ActionId.APPROVAL_AGAIN: _RUN_ID,
     ActionId.RUN_STEER: _RUN_ID,
+    ActionId.RUN_CONTINUE: f"{_RUN_ID}:[0-9]+",
     ActionId.REPLY_TAKE: f"{_RUN_ID}:.{{1,1900}}",
     ActionId.REPLY_LEAVE: f"{_RUN_ID}:.{{1,1900}}",
     ActionId.QUESTION_ANSWER: "call_.{1,60}",
@@ -98,7 +99,15 @@ def _button(action_id: str) -> dict[str, Any]:
     )
 
 
-_BUTTON = {"oneOf": [_button(action_id.value) for action_id in ActionId]}
+_MENU_OPTION = _object({"text": _text(75), "value": {"type": "string", "pattern": f"^{_RUN_ID}:(off|ask|auto)$"}})
+_MENU = _object(
+    {
+        "type": {"const": "overflow"},
+        "action_id": {"const": ActionId.RUN_REPLIES.value},
+        "options": {"type": "array", "minItems": 1, "maxItems": 5, "items": _MENU_OPTION},
+    }
+)
+_PRESSED = {"oneOf": [*(_button(each.value) for each in ActionId if each is not ActionId.RUN_REPLIES), _MENU]}
 _BLOCK = {
     "oneOf": [
         _object({"type": {"const": "header"}, "text": _text(150)}),
@@ -123,7 +132,7 @@ _BLOCK = {
         _object(
             {
                 "type": {"const": "actions"},
-                "elements": {"type": "array", "minItems": 1, "maxItems": 25, "items": _BUTTON},
+                "elements": {"type": "array", "minItems": 1, "maxItems": 25, "items": _PRESSED},
             }
         ),
     ]

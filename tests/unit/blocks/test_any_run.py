@@ -66,7 +66,7 @@ def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
 @anything
 @given(runs)
 def test_what_is_said_about_any_blocked_run_can_be_sent(view: RunView) -> None:
-    assert_sendable(needs_you(view))
+    assert_sendable(needs_you(view, more_steps=12))
     assert_sendable(nearly_spent(view))
     assert_sendable(told_to_wrap_up(view))
 

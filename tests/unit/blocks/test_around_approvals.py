@@ -97,7 +97,7 @@ def test_the_form_for_a_denial_says_what_is_denied() -> None:
 def test_a_blocked_run_offers_what_helps(reason: BlockedReason) -> None:
     lost = an_action(status=CallStatus.UNKNOWN, tool="git_push", tier="compensable")
     view = a_run(state=RunState.BLOCKED, blocked_reason=reason, actions=(lost,), question=a_question())
-    message = needs_you(view)
+    message = needs_you(view, more_steps=12)
 
     again = ["Ask again"] if reason in REASONS else []
     special = {
@@ -106,14 +106,14 @@ def test_a_blocked_run_offers_what_helps(reason: BlockedReason) -> None:
     }
     assert special.get(reason, again) == buttons(message.blocks)
     assert [] == problems(message.blocks)
-    assert [] == buttons(needs_you(a_run(blocked_reason=reason)).blocks), "it goes on already"
+    assert [] == buttons(needs_you(a_run(blocked_reason=reason), more_steps=12).blocks), "it goes on already"
 
 
 def test_what_nobody_knows_the_outcome_of_is_named_and_settled_only_after_a_question() -> None:
     lost = an_action(id="call_9", status=CallStatus.UNKNOWN, tool="git_push", tier="compensable")
     view = a_run(state=RunState.BLOCKED, blocked_reason=BlockedReason.AMBIGUOUS_EFFECT, actions=(an_action(), lost),
                  approvals=(an_approval(action_id="call_9", status="consumed"),))  # fmt: skip
-    message = needs_you(view)
+    message = needs_you(view, more_steps=12)
 
     assert "In doubt: git_push in step draw" in shown(message.blocks)
     assert "Push one commit" in shown(message.blocks)
@@ -128,7 +128,7 @@ def test_a_question_is_quoted_on_the_blocked_message() -> None:
     view = a_run(state=RunState.BLOCKED, blocked_reason=BlockedReason.QUESTION, question=a_question(),
                  blocked_detail="How many?")  # fmt: skip
 
-    assert "How many?" == shown(list(leaves(needs_you(view).blocks, "rich_text_quote")))
+    assert "How many?" == shown(list(leaves(needs_you(view, more_steps=12).blocks, "rich_text_quote")))
 
 
 def test_a_waiting_card_says_for_what_for_whom_and_until_when() -> None:

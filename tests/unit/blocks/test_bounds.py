@@ -30,7 +30,7 @@ BROKEN: list[tuple[list[Any], str]] = [
     ([_with(context(word("a")), elements=[])], "elements: 0, Slack wants at least 1"),
     ([_with(context(word("a")), elements=[unparsed("a", 9)] * 11)], "elements: 11, Slack takes 10"),
     ([{"type": "actions", "elements": [CLICK]} | {"elements": [CLICK, CLICK]}], "two buttons have the same action_id"),
-    ([{"type": "actions", "elements": [{"type": "overflow"}]}], "'overflow' is not an element we send"),
+    ([{"type": "actions", "elements": [{"type": "datepicker"}]}], "'datepicker' is not an element we send"),
     ([actions(_with(CLICK, value=""))], "value: 0, Slack wants at least 1"),
     ([actions(_with(CLICK, value="x" * 2001))], "value: 2001, Slack takes 2000"),
     ([actions(_with(CLICK, text=unparsed("x" * 76, 99)))], "a text: 76, Slack takes 75"),

@@ -93,7 +93,7 @@ def everywhere(attack: str) -> Iterator[Any]:
         yield run_card(view, now_ms=NOW_MS)
         yield show(view, now_ms=NOW_MS)
         yield ending(view)
-        yield needs_you(view)
+        yield needs_you(view, more_steps=12)
         yield run_details(view, [event], now_ms=NOW_MS)
         yield list_runs([view.line()], now_ms=NOW_MS)
         yield home([view.line()], [AgentLine(attack, attack)], now_ms=NOW_MS)

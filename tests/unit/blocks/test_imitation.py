@@ -72,7 +72,7 @@ def surfaces(words: str) -> Iterator[Any]:
     yield question_modal(question)
     yield home([], [], now_ms=NOW_MS, questions=[Unanswered(question, "report")])
     yield needs_you(a_run(state=RunState.BLOCKED, blocked_reason=BlockedReason.QUESTION, blocked_detail=words,
-                          question=question, approvals=(an_approval(title=words),)))  # fmt: skip
+                          question=question, approvals=(an_approval(title=words),)), more_steps=12)  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None)

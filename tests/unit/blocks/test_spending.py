@@ -60,10 +60,10 @@ def test_the_card_says_who_had_it_wrap_up_until_it_has() -> None:
 def test_a_run_short_of_something_is_offered_more_of_exactly_that() -> None:
     parked = {"state": RunState.BLOCKED, "blocked_reason": BlockedReason.BUDGET}
 
-    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked, short="money")).blocks)
-    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked)).blocks)
-    assert ["Ask again"] == buttons(needs_you(thinking(**parked, short="shared")).blocks)
-    short = needs_you(thinking(**parked, short="calls")).blocks
+    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked, short="money"), more_steps=12).blocks)
+    assert ["Add $1.00", "Ask again"] == buttons(needs_you(thinking(**parked), more_steps=12).blocks)
+    assert ["Ask again"] == buttons(needs_you(thinking(**parked, short="shared"), more_steps=12).blocks)
+    short = needs_you(thinking(**parked, short="calls"), more_steps=12).blocks
     assert ["Add 40 tool calls", "Wrap up", "Ask again"] == buttons(short)
     assert [f"{RUN_ID}:40:calls", RUN_ID, RUN_ID] == values(short)
 
@@ -90,9 +90,31 @@ def test_more_for_the_run_is_offered_where_that_is_more_for_its_tree() -> None:
     assert ["Add $1.00", "Wrap up", "Kill"] == buttons(message.blocks)
 
 
+def test_the_menu_of_the_card_ticks_whose_replies_count_while_there_is_something_to_reply_to() -> None:
+    (menu,) = leaves(run_card(thinking(steering="auto"), now_ms=NOW_MS).blocks, "overflow")
+
+    said = [option["text"]["text"] for option in menu["options"]]
+    assert ["✓ Replies: everybody's in this team"] == [each for each in said if each.startswith("✓")]
+    assert [f"{RUN_ID}:{mode}" for mode in ("off", "ask", "auto")] == [each["value"] for each in menu["options"]]
+    over = an_ended_run(cost_micro_usd=1, budget_micro_usd=1_000_000)
+    assert [] == list(leaves(run_card(over, now_ms=NOW_MS).blocks, "overflow"))
+    assert [] == list(leaves(run_card(a_run(budget_micro_usd=None), now_ms=NOW_MS).blocks, "overflow")), "a playbook"
+
+
 def test_the_cost_stands_on_every_card_and_ending_of_a_run_that_thinks() -> None:
     for view in (thinking(), thinking(cost_micro_usd=0), an_ended_run(cost_micro_usd=1, budget_micro_usd=1_000_000)):
         assert "of $1.00" in shown(run_card(view, now_ms=NOW_MS).blocks)
         assert "of $1.00" in shown(ending(view).blocks)
     tree = shown(run_card(thinking(tree_cost_micro_usd=1_250_000), now_ms=NOW_MS).blocks)
     assert "cost $0.85 of $1.00, $1.25 with what it started" in tree
+
+
+def test_a_run_that_goes_round_in_circles_is_let_continue_for_the_steps_its_button_says() -> None:
+    stuck = {"state": RunState.BLOCKED, "blocked_reason": BlockedReason.LOOP}
+
+    message = needs_you(thinking(**stuck, goes_round=True), more_steps=12)
+    assert "Blocked because it goes round in circles." in shown(message.blocks)
+    assert ["Continue 12 steps", "Steer…", "Kill"] == buttons(message.blocks)
+    assert [f"{RUN_ID}:12", RUN_ID, RUN_ID] == values(message.blocks)
+    asked = needs_you(thinking(**stuck), more_steps=12)
+    assert ["Steer…", "Ask again"] == buttons(asked.blocks), "it has only asked too often"
