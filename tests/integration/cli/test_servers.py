@@ -53,11 +53,12 @@ def test_the_commands_of_the_guide_answer_as_it_says(banksman: CommandLine, tmp_
 def test_a_tool_is_new_then_accepted_then_changed_then_accepted_again(
     banksman: CommandLine, config: Path, program: Path
 ) -> None:
-    def standing() -> list[tuple[str, str]]:
-        return [(each["name"], each["standing"]) for each in banksman("mcp", "list", "--json").json["tools"]]
+    def standing(*, code: int = 0) -> list[tuple[str, str]]:
+        listed = banksman("mcp", "list", "--json", code=code).json
+        assert listed["ok"] == (code == 0)
+        return [(each["name"], each["standing"]) for each in listed["tools"]]
 
     assert [("mcp.notes.do", "new")] == standing()
-    assert "+  " in banksman("mcp", "diff", code=1).out
     assert ["mcp.notes.do"] == [
         each["name"] for each in banksman("mcp", "accept", "notes", "--yes", "--json", code=0).json["accepted"]
     ]
@@ -66,15 +67,14 @@ def test_a_tool_is_new_then_accepted_then_changed_then_accepted_again(
 
     program.write_text(program.read_text().replace("Say it again", "Say it to me \u202e now"))
 
-    assert [("mcp.notes.do", "changed")] == standing()
-    assert not banksman("mcp", "list", "--json", code=1).json["ok"]
+    assert [("mcp.notes.do", "changed")] == standing(code=1)
     difference = banksman("mcp", "diff", "notes", code=1).out
     assert "mcp.notes.do (changed: description)" in difference
     assert '-  "description": "Say it again"' in difference
     # What could turn the line round is spelled out.
     assert '+  "description": "Say it to me \\u202e now"' in difference
     banksman("mcp", "accept", "notes/do", "--yes", code=0)
-    assert [("mcp.notes.do", "accepted")] == standing()
+    assert "Say it to me \u202e now" == read_accepted(config)["notes"]["do"]["description"]
 
 
 def test_accepting_shows_first_and_takes_no_for_an_answer(banksman: CommandLine, config: Path) -> None:
@@ -91,7 +91,6 @@ def test_a_tool_that_runs_only_as_a_task_is_left_out(banksman: CommandLine, conf
     why = "mcp.notes.do  runs only as a task, and Banksman makes direct calls"
 
     assert f"no  {why}\n" == banksman("mcp", "list", code=0).out
-    assert [True] == [each["task"] for each in banksman("mcp", "list", "--json", code=0).json["tools"]]
     assert "Everything is as it was accepted." in banksman("mcp", "diff", code=0).out
     assert f"left out  {why}\n" == banksman("mcp", "accept", "notes", "--yes", code=0).out
     assert "runs only as a task" in banksman("mcp", "accept", "notes/do", "--yes", code=1).err
