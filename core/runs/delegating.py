@@ -24,8 +24,9 @@ from core.record.changes import Decided, Refusal
 from core.record.rows import CallRow, Snapshot
 from core.record.states import DUE_NOW, TERMINAL, BlockedReason, CallStatus, RunState
 from core.runs import allowance, damage
-from core.runs.allowance import UNITS, steps_taken
-from core.runs.commands.request import Limits, Pinned, Request, accept, surface_of
+from core.runs.accepting import limits_for
+from core.runs.allowance import steps_taken
+from core.runs.commands.request import Pinned, Request, accept, surface_of
 from core.runs.draft import Draft
 from core.runs.mind import KIND
 from core.runs.station import Station
@@ -116,14 +117,7 @@ def begin(
         what = "money" if money <= 0 else "steps"
         return Refusal("invalid", f"nothing is left of the {what} of run {run.id} for another run")
     document = narrowed(other, agent.tools)
-    spec = read_agent(document)
-    deadline_ms = max(1, (run.deadline_at or now_ms) - now_ms)
-    limits = Limits(
-        steps=steps,
-        wall_clock_ms=deadline_ms,
-        budget_micro_usd=min(money, spec.budget_micro_usd),
-        caps={unit: spec.caps[unit] for unit in UNITS if unit in spec.caps},
-    )
+    limits = limits_for(read_agent(document), steps, max(1, (run.deadline_at or now_ms) - now_ms), most=money)
     request = Request(
         tenant=run.tenant,
         source_key=source_key(call.id),

@@ -37,7 +37,8 @@ def look(snapshot: Snapshot) -> Found | None:
         return None
     since = max((entry["calls"] for entry in before), default=0)
     ended = [call for call in snapshot.calls[since:] if call.call_status in _ENDED]
-    found = stall([_mark(snapshot, call) for call in ended if not has_waited(call)])
+    fresh = _kept_first(snapshot)
+    found = stall([_mark(call, call.id in fresh) for call in ended if not has_waited(call)])
     return None if found is None else Found(found, "why" in last or "until" in last)
 
 
@@ -80,24 +81,24 @@ def has_waited(call: CallRow) -> bool:
     return call.wait_json is not None and call.attempts > 1 and call.tool != DELEGATE
 
 
-def _mark(snapshot: Snapshot, call: CallRow) -> Mark:
+def _mark(call: CallRow, progress: bool) -> Mark:
     args = json.loads(call.envelope)["args"]
     failed = call.call_status is CallStatus.FAILED
     error = (call.error or "it failed")[:_MOST_ERROR] if failed else ""
-    kept = {artifact.sha256 for artifact in snapshot.artifacts if artifact.call_id == call.id}
-    earlier = {
-        artifact.sha256
-        for artifact in snapshot.artifacts
-        if artifact.call_id is not None and artifact.call_id != call.id and _before(snapshot, artifact.call_id, call)
-    }
     return Mark(
         title=call.title or call.tool,
         action=digest_of(call.tool, dumps(args)),
         outcome=digest_of(call.result_json or "", call.error or ""),
         error=digest_of(call.tool, error) if failed else "",
-        progress=bool(kept - earlier),
+        progress=progress,
     )
 
 
-def _before(snapshot: Snapshot, call_id: str, call: CallRow) -> bool:
-    return any(each.id == call_id and each.position < call.position for each in snapshot.calls)
+def _kept_first(snapshot: Snapshot) -> set[str]:
+    """The calls that have kept a file which no earlier one had."""
+    position = {call.id: call.position for call in snapshot.calls}
+    kept = [(each.sha256, each.call_id) for each in snapshot.artifacts if each.call_id in position]
+    first: dict[str, int] = {}
+    for digest, call_id in kept:
+        first[digest] = min(first.get(digest, position[call_id]), position[call_id])
+    return {call_id for digest, call_id in kept if first[digest] == position[call_id]}

@@ -153,10 +153,22 @@ def give_up(snapshot: Snapshot, reason: str, stamp: Stamp) -> RunChange:
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 
-def block(snapshot: Snapshot, reason: BlockedReason, detail: str, stamp: Stamp) -> RunChange:
-    """Block a run that only a person can help."""
+def block(
+    snapshot: Snapshot,
+    reason: BlockedReason,
+    detail: str,
+    stamp: Stamp,
+    *evidence: Mapping[str, Any],
+    run: Mapping[str, Any] | None = None,
+) -> RunChange:
+    """Block a run that only a person can help.
+
+    Args:
+        run: What else becomes of its row.
+    """
     draft = Draft(snapshot, stamp.actor)
-    draft.block(reason, detail)
+    draft.run |= run or {}
+    draft.block(reason, detail, *evidence)
     return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
 
 

@@ -284,10 +284,8 @@ def lost(snapshot: Snapshot, turn: TurnRow, stamp: Stamp, *, owner: str | None) 
 
 def stalled(snapshot: Snapshot, found: Found, stamp: Stamp) -> RunChange:
     """Park a run that goes round in circles although its model was told."""
-    draft = Draft(snapshot, stamp.actor)
     why = f"It gets nowhere: {found.stall.text}. Let it continue for some steps, tell it more, or stop it."
-    draft.block(BlockedReason.LOOP, why, {"calls": len(snapshot.calls)})
-    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+    return steps.block(snapshot, BlockedReason.LOOP, why, stamp, {"calls": len(snapshot.calls)})
 
 
 def too_long(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:
@@ -303,7 +301,6 @@ def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, caps: Caps, st
     spent = f"This run has spent {usd_text(run.cost_micro_usd)} of {usd_text(run.budget_micro_usd or 0)}"
     most = usd_text(asked.reserved_micro_usd)
     may = f"its next step may cost up to {most}, more than the budget of {WHOSE[scope]} has left"
-    draft = Draft(snapshot, stamp.actor)
     if shared.is_raisable(run, scope, caps.tree):
         lack: allowance.Lack = "money"
         remedy = "Raise it and let this run go on, or stop it."
@@ -313,9 +310,10 @@ def over_budget(snapshot: Snapshot, asked: Asked, budget_id: str, caps: Caps, st
             "when an operator has raised it" if scope == "tree" else "when that is over, or an operator has raised it"
         )
         remedy = f"It is set by `budgets.{SETTINGS[scope]}`: let this run ask again {then}, or stop it."
-    draft.run["allowance_json"] = allowance.short_of(snapshot, lack)
-    draft.block(BlockedReason.BUDGET, f"{spent}; {may}. {remedy}", {"budget": budget_id})
-    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+    row = {"allowance_json": allowance.short_of(snapshot, lack)}
+    return steps.block(
+        snapshot, BlockedReason.BUDGET, f"{spent}; {may}. {remedy}", stamp, {"budget": budget_id}, run=row
+    )
 
 
 def used_up(snapshot: Snapshot, usage: Usage, stamp: Stamp, *, tokens: int = 0) -> RunChange:
@@ -324,8 +322,6 @@ def used_up(snapshot: Snapshot, usage: Usage, stamp: Stamp, *, tokens: int = 0) 
     Args:
         tokens: What its next step may take at most, if that is what there are too few for.
     """
-    draft = Draft(snapshot, stamp.actor)
-    draft.run["allowance_json"] = allowance.short_of(snapshot, usage.unit)
     match usage.unit:
         case "tokens":
             may = f"its next turn may take up to {tokens:,}"
@@ -335,8 +331,8 @@ def used_up(snapshot: Snapshot, usage: Usage, stamp: Stamp, *, tokens: int = 0) 
         case _:
             why = f"This run has used {usage.text}."
     why = f"{why} Let it have more and it goes on, let it wrap up, or stop it."
-    draft.block(BlockedReason.BUDGET, why, {"budget": f"run:{usage.unit}"})
-    return draft.seal(now_ms=stamp.now_ms, owner=stamp.worker)
+    row = {"allowance_json": allowance.short_of(snapshot, usage.unit)}
+    return steps.block(snapshot, BlockedReason.BUDGET, why, stamp, {"budget": f"run:{usage.unit}"}, run=row)
 
 
 def unaffordable(snapshot: Snapshot, spec: ModelSpec, stamp: Stamp) -> RunChange:

@@ -9,7 +9,7 @@ from core.record.changes import Decided, Refusal
 from core.record.rows import Snapshot
 from core.record.states import TERMINAL, BlockedReason, RunState
 from core.runs import allowance, asks
-from core.runs.allowance import Unit
+from core.runs.allowance import Unit, Usage
 from core.runs.draft import Draft
 
 MOST_MICRO_USD = MAX_USD * MILLION
@@ -18,47 +18,6 @@ MOST = 2**53 - 1
 """Of anything else, which is no limit but that of its form."""
 
 _NAMES: Mapping[str, str] = {"calls": "tool calls"}
-
-
-def fund(
-    runs: Sequence[Snapshot],
-    *,
-    run_id: str,
-    by: Principal,
-    approvers: Approvers,
-    add_micro_usd: int | None,
-    seen_micro_usd: int | None,
-    now_ms: int,
-) -> Decided | Refusal:
-    """Raise a run's budget, and let it go on if that is what it waits for.
-
-    Args:
-        approvers: Whom the operator's policy asks if no rule says otherwise: they and operators may do this, but not
-            for a run of their own.
-        add_micro_usd: How much more; `None` = as much again.
-        seen_micro_usd: The budget that was shown; if it has been raised since, this was about another one.
-    """
-    snapshot = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
-    if snapshot is None:
-        return Refusal("not-found", f"There is no run {run_id}.")
-    run = snapshot.run
-    refusal = _may_not(snapshot, by, approvers)
-    if refusal is not None:
-        return refusal
-    if run.budget_micro_usd is None:
-        return Refusal("invalid", f"Run {run.id} thinks with no model, so it has no budget.")
-    if run.run_state in TERMINAL:
-        return Refusal("ended", f"Run {run.id} is over: it is {run.state}.")
-    if seen_micro_usd is not None and seen_micro_usd != run.budget_micro_usd:
-        return Refusal("already", f"The budget of this run is {usd_text(run.budget_micro_usd)} by now.")
-    add = run.budget_micro_usd if add_micro_usd is None else add_micro_usd
-    budget = run.budget_micro_usd + add
-    if add <= 0 or budget > MOST_MICRO_USD:
-        return Refusal("invalid", f"A budget can be raised to {usd_text(MOST_MICRO_USD)} at most, and never lowered.")
-    draft = Draft(snapshot, Actor.of(by))
-    draft.run["budget_micro_usd"] = budget
-    draft.fact("budget-raised", {"from_micro_usd": run.budget_micro_usd, "to_micro_usd": budget})
-    return _goes_on(draft, f"Run {run.id} may spend {usd_text(budget)} now.", now_ms)
 
 
 def allow_more(
@@ -80,10 +39,6 @@ def allow_more(
             `None` = as much again.
         seen: The cap that was shown; if it has been raised since, this was about another one.
     """
-    if unit == "money":
-        return fund(
-            runs, run_id=run_id, by=by, approvers=approvers, add_micro_usd=add, seen_micro_usd=seen, now_ms=now_ms
-        )
     snapshot = next((snapshot for snapshot in runs if snapshot.run.id == run_id), None)
     if snapshot is None:
         return Refusal("not-found", f"There is no run {run_id}.")
@@ -92,6 +47,8 @@ def allow_more(
     if refusal is not None:
         return refusal
     usage = next((usage for usage in allowance.usages(snapshot, now_ms) if usage.unit == unit), None)
+    if unit == "money" and run.budget_micro_usd == 0:
+        usage = Usage("money", run.cost_micro_usd, 0)  # nothing is used of it, and still it can be raised
     if usage is None:
         return Refusal("invalid", f"Run {run.id} has no cap on its {_NAMES.get(unit, unit)}.")
     if run.run_state in TERMINAL:
@@ -100,12 +57,19 @@ def allow_more(
         return Refusal("already", f"This cap of the run is {allowance.amount(unit, usage.cap)} by now.")
     more = usage.cap if add is None else add
     cap = (max(usage.cap, usage.used) if unit == "time" else usage.cap) + more
-    if more <= 0 or cap > MOST:
-        return Refusal("invalid", "A cap can be raised within reason, and never lowered.")
+    most = MOST_MICRO_USD if unit == "money" else MOST
+    if more <= 0 or cap > most:
+        to = f"to {usd_text(most)} at most" if unit == "money" else "within reason"
+        return Refusal("invalid", f"A cap can be raised {to}, and never lowered.")
     draft = Draft(snapshot, Actor.of(by))
-    draft.run["allowance_json"] = allowance.raised(snapshot, unit, cap)
-    draft.fact("budget-raised", {"unit": unit, "from": usage.cap, "to": cap})
-    return _goes_on(draft, f"Run {run.id} may use {allowance.amount(unit, cap)} now.", now_ms)
+    if unit == "money":
+        draft.run["budget_micro_usd"] = cap
+        draft.fact("budget-raised", {"from_micro_usd": usage.cap, "to_micro_usd": cap})
+    else:
+        draft.run["allowance_json"] = allowance.raised(snapshot, unit, cap)
+        draft.fact("budget-raised", {"unit": unit, "from": usage.cap, "to": cap})
+    may = "spend" if unit == "money" else "use"
+    return _goes_on(draft, f"Run {run.id} may {may} {allowance.amount(unit, cap)} now.", now_ms)
 
 
 def _may_not(snapshot: Snapshot, by: Principal, approvers: Approvers) -> Refusal | None:

@@ -14,7 +14,7 @@ from core.principals import Principal
 from core.record.changes import Decided, Refusal
 from core.runs import turns
 from core.runs.commands.again import ask_again
-from core.runs.commands.fund import fund
+from core.runs.commands.fund import allow_more
 from core.runs.commands.kill import kill
 from core.runs.unsettled import settle_all
 from core.runs.views import RunView
@@ -113,8 +113,8 @@ async def _asked(vendor: Vendor) -> bool:
 
 
 async def raised(rig: Rig, run_id: str, by: Principal, **more: Any) -> Decided | Refusal:
-    given = {"add_micro_usd": None, "seen_micro_usd": None, "approvers": APPROVERS, "now_ms": rig.clock.wall_ms()}
-    command = partial(fund, run_id=run_id, by=by, **(given | more))
+    given = {"unit": "money", "add": None, "seen": None, "approvers": APPROVERS, "now_ms": rig.clock.wall_ms()}
+    command = partial(allow_more, run_id=run_id, by=by, **(given | more))
     return await rig.database.journal.command(TENANT, Target(run_id=run_id), command)
 
 
@@ -126,10 +126,10 @@ async def test_a_run_that_may_spend_more_goes_on_where_it_stood(rig: Rig) -> Non
 
         for who in (Principal("ana"), Principal("bea"), Principal("eve", external=True)):
             assert isinstance(await raised(rig, run_id, who), Refusal)
-        assert isinstance(await raised(rig, run_id, ADA, seen_micro_usd=9_999), Refusal)
-        assert isinstance(await raised(rig, run_id, ADA, add_micro_usd=-5), Refusal)
-        assert isinstance(await raised(rig, run_id, ADA, seen_micro_usd=10_000), Decided)
-        assert isinstance(await raised(rig, run_id, ADA, seen_micro_usd=10_000), Refusal), "clicked twice"
+        assert isinstance(await raised(rig, run_id, ADA, seen=9_999), Refusal)
+        assert isinstance(await raised(rig, run_id, ADA, add=-5), Refusal)
+        assert isinstance(await raised(rig, run_id, ADA, seen=10_000), Decided)
+        assert isinstance(await raised(rig, run_id, ADA, seen=10_000), Refusal), "clicked twice"
         view = await rig.drive(run_id)
 
     assert "completed" == view.state, (view.outcome, view.blocked_detail)
@@ -187,3 +187,16 @@ async def test_a_run_that_waited_for_a_shared_budget_goes_on_under_a_higher_one(
 
     assert ("completed", None) == (view.state, view.short)
     assert [] == await told(rig)
+
+
+async def test_a_run_that_may_spend_nothing_is_given_something(rig: Rig) -> None:
+    await rig.start()
+    async with openai_server(Say("Done.", usage=(100, 100))) as vendor:
+        run_id = await rig.ask_agent("Say it.", models=[at(vendor.url)], budget="0")
+        assert "budget" == (await rig.drive(run_id)).blocked_reason
+
+        assert isinstance(await raised(rig, run_id, ADA), Refusal), "as much again is nothing"
+        assert isinstance(await raised(rig, run_id, ADA, add=20_000), Decided)
+        view = await rig.drive(run_id)
+
+    assert ("completed", 20_000) == (view.state, view.budget_micro_usd)
