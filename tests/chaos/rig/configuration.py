@@ -25,7 +25,8 @@ principals:
 secrets:
   CANARY: {{env: CHAOS_CANARY}}
 
-limits: {{runs-per-person: 10000, open-questions: 10000}}
+# Each death is an attempt, and one call may be the one that dies each time.
+limits: {{runs-per-person: 10000, open-questions: 10000, attempts: 10}}
 
 policy:
   approvers: {{roles: [approver]}}
