@@ -81,6 +81,8 @@ class Coverable(Protocol):
     @property
     def agent(self) -> str: ...
     @property
+    def root_agent(self) -> str | None: ...
+    @property
     def channel(self) -> str | None: ...
     @property
     def team(self) -> str | None: ...
@@ -96,7 +98,7 @@ def covers(freeze: FreezeRow, run: Coverable, tools: Collection[str]) -> bool:
         case Scope.RUN:
             return freeze.scope_id in (run.id, run.parent_id, run.root_id)
         case Scope.AGENT:
-            return freeze.scope_id == run.agent
+            return freeze.scope_id in (run.agent, run.root_agent)
         case Scope.TOOL:
             return freeze.scope_id in tools
         case Scope.CHANNEL:

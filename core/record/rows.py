@@ -43,6 +43,8 @@ class RunRow:
     created_at: int
     updated_at: int
     parent_id: str | None = None
+    root_agent: str | None = None
+    """Of the run at the top of its tree; `None` = it is that run."""
     rollback_id: str | None = None
     """The run that takes this one back: under way, or done."""
     depth: int = 0

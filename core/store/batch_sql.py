@@ -39,7 +39,7 @@ class Shape:
 
 COVERS = """(f.scope = 'everything' OR (f.scope = 'tool' AND f.scope_id = {tool})
     OR (f.scope = 'run' AND f.scope_id IN (r.id, r.parent_id, r.root_id))
-    OR (f.scope = 'agent' AND f.scope_id = r.agent)
+    OR (f.scope = 'agent' AND f.scope_id IN (r.agent, r.root_agent))
     OR (f.scope = 'channel' AND f.scope_id = r.channel) OR (f.scope = 'team' AND f.scope_id = r.team))"""
 """`core.record.freezes.covers` as a condition on a freeze `f` and a run `r`."""
 
@@ -59,7 +59,7 @@ def batch_statement(shape: Shape) -> str:
         """want AS (SELECT w.* FROM doc, jsonb_to_recordset(doc.d->'want')
             AS w(tenant text, id text, version bigint, fence bigint, owner text, freezable text, patch jsonb))""",
         f"""locked AS MATERIALIZED (SELECT r.tenant, r.id, r.version, r.fence, r.lease_owner, r.killed_at
-            {", r.root_id, r.parent_id, r.agent, r.channel, r.team" if shape.guarded else ""}
+            {", r.root_id, r.parent_id, r.agent, r.root_agent, r.channel, r.team" if shape.guarded else ""}
             FROM runs r JOIN want w ON w.tenant = r.tenant AND w.id = r.id ORDER BY r.tenant, r.id FOR UPDATE OF r SKIP
             LOCKED)""",
         *([_FROZEN] if shape.guarded else []),

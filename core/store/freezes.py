@@ -95,6 +95,7 @@ class Touched:
     root_id: str
     parent_id: str | None
     agent: str
+    root_agent: str | None
     channel: str | None
     team: str | None
     state: str
@@ -111,8 +112,8 @@ class Touched:
 
 
 _RUN_COLUMNS = (
-    "tenant", "id", "root_id", "parent_id", "agent", "channel", "team", "state", "version", "blocked_reason",
-    "blocked_detail", "created_at",
+    "tenant", "id", "root_id", "parent_id", "agent", "root_agent", "channel", "team", "state", "version",
+    "blocked_reason", "blocked_detail", "created_at",
 )  # fmt: skip
 _OPEN_CALL = tool_calls.c.status.in_([CallStatus.INTENT.value, CallStatus.STARTED.value])
 
@@ -218,7 +219,7 @@ def _covers(call: ColumnElement[bool]) -> ColumnElement[bool]:
     return or_(
         scope == Scope.EVERYTHING.value,
         and_(scope == Scope.RUN.value, scope_id.in_([runs.c.id, runs.c.parent_id, runs.c.root_id])),
-        and_(scope == Scope.AGENT.value, scope_id == runs.c.agent),
+        and_(scope == Scope.AGENT.value, scope_id.in_([runs.c.agent, runs.c.root_agent])),
         and_(scope == Scope.CHANNEL.value, scope_id == runs.c.channel),
         and_(scope == Scope.TEAM.value, scope_id == runs.c.team),
         and_(scope == Scope.TOOL.value, of_tool.exists()),

@@ -51,7 +51,7 @@ runs = Table(
     "runs",
     metadata,
     *keys("tenant", "id", "root_id"),
-    *references("parent_id", "rollback_id"),
+    *references("parent_id", "root_agent", "rollback_id"),
     number("depth"),
     sized("source_key", 300, "what asked for it; one run per message or idempotency key"),
     *keys("agent", "agent_digest"),

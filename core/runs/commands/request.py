@@ -115,6 +115,7 @@ def accept(request: Request, *, run_id: RunId, salt: str, now_ms: int, below: Ru
         id=run_id,
         root_id=run_id if below is None else below.root_id,
         parent_id=None if below is None else below.id,
+        root_agent=None if below is None else below.root_agent or below.agent,
         depth=0 if below is None else below.depth + 1,
         source_key=request.source_key,
         request_digest=request.digest(),

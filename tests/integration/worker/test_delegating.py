@@ -13,6 +13,7 @@ from core.planners.agents import AgentSpec, read_agent
 from core.principals import Principal
 from core.queue import SilentDoorbell
 from core.record.changes import Decided
+from core.record.freezes import FreezeChange
 from core.runs import delegating
 from core.runs.commands.again import ask_again
 from core.runs.commands.kill import kill
@@ -21,6 +22,7 @@ from core.store.lane import Target
 from core.store.tables import runs
 from core.tools.base import Produced, ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig, agent_document, succeed
+from tests.integration.worker.operating import frozen, thawed
 from tests.invariants import broken
 
 ANA = Principal("ana")
@@ -148,6 +150,21 @@ async def test_stopping_a_run_stops_what_it_handed_over(office: Rig) -> None:
 
     (child,) = await below(office, run_id)
     assert ("canceled", "ana") == (child.state, None if child.stop is None else child.stop.by)
+    assert [] == await broken(office.database)
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_freeze_of_an_agent_covers_what_it_handed_over(office: Rig, told: bool) -> None:
+    run_id = await ask(office)
+    (child,) = await below(office, run_id)
+    assert isinstance(await frozen(office, "agent:thinker", told=told), FreezeChange)
+
+    shown = await office.drive(child.id)
+    assert ("counter", "blocked", "frozen", 0) == (shown.agent, shown.state, shown.blocked_reason, len(shown.actions))
+
+    await thawed(office, "agent:thinker")
+    shown = await office.drive(child.id)
+    assert ("completed", 1) == (shown.state, len(shown.actions))
     assert [] == await broken(office.database)
 
 
