@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import uuid
 
@@ -55,12 +56,13 @@ class Control:
         return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events; ends when the watcher is too far behind or the server stops."""
+        """Server-sent events; ends when the watcher is gone or too far behind, or the server stops."""
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        with self._team.feed.watch() as queue:
+        # A page that was closed is noticed when the next event finds nobody there.
+        with contextlib.suppress(ConnectionResetError), self._team.feed.watch() as queue:
             hello = {"type": "hello", "seq": self._team.feed.seq}
             await self._send(request, response, hello)
             while True:
@@ -72,6 +74,7 @@ class Control:
                 if change is None:
                     return response
                 await self._send(request, response, change)
+        return response
 
     async def _send(self, request: web.Request, response: web.StreamResponse, change: Json) -> None:
         text = on_host(self._services, request, change)

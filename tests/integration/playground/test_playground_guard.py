@@ -169,6 +169,17 @@ async def watch(session, playground, count):
     yield seen
 
 
+async def test_a_page_that_was_closed_is_forgotten_without_an_error(playground, people, session, caplog):
+    response = await session.get(f"{playground.base_url}/playground/events")
+    await response.content.readline()
+    response.close()
+
+    for number in range(5):
+        await people.say(f"hello {number}")
+
+    assert [] == [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_changes_are_told_as_they_happen(playground, people, client, session):
     feed = watch(session, playground, 7)
     await anext(feed)
