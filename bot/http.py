@@ -26,6 +26,7 @@ from bot.payloads import FORM_TYPE, JSON_TYPE, Unreadable, payload_in
 from bot.signature import Unsigned, signed_text
 from core.door import BACKLOG, Connection, TurnedAway, closing, plain
 from core.metrics import REQUESTS_REFUSED, refusal
+from core.periodic import let_end
 
 log = logging.getLogger(__name__)
 
@@ -192,12 +193,7 @@ class Ingress:
             log.error("dispatching failed", exc_info=error, extra={"action": "http_failed"})
 
     async def _drain(self) -> None:
-        if self._handling:
-            _, late = await asyncio.wait(set(self._handling), timeout=self._bounds.drain_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await let_end(self._handling, within_s=self._bounds.drain_s)
 
     async def _say_health(self, request: web.BaseRequest) -> web.Response:
         if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):

@@ -14,6 +14,7 @@ from bot.messages import Asked
 from bot.slack_errors import SlackError, SlackGone
 from bot.surface import ACK_REACTION
 from core.errors import BanksmanError, StoreTrouble
+from core.periodic import let_end
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +107,4 @@ class Office:
 
     async def close(self) -> None:
         """Let background work end, for a while; what is cut off has a row and is picked up again."""
-        tasks = set(self._tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_CLOSE_WITHIN_S)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await let_end(self._tasks, within_s=_CLOSE_WITHIN_S)

@@ -1,11 +1,12 @@
-"""A loop with a stop: call something again and again, and keep going whatever it raises."""
+"""A loop with a stop: call something again and again, and keep going whatever it raises; and how what runs ends."""
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from core.metrics import PASSES
 
@@ -68,3 +69,13 @@ async def every(
             await asyncio.wait_for(stop.wait(), pause_s())
     if pulse is not None:
         pulse.over = True
+
+
+async def let_end(tasks: Iterable[asyncio.Task[Any]], *, within_s: float) -> None:
+    """Wait for tasks to end by themselves for so long, then cancel those that have not and wait for that."""
+    if open_ := set(tasks):
+        _, late = await asyncio.wait(open_, timeout=within_s)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)

@@ -24,6 +24,7 @@ from bot.slack_errors import (
 from core import metrics
 from core.crashpoints import crashpoint
 from core.errors import BanksmanError, RetryableError, TerminalError
+from core.periodic import let_end
 from core.record.changes import Insert, Update
 from core.store import outbox
 from core.store.outbox import Delivery
@@ -78,13 +79,7 @@ class Sender:
     async def close(self) -> None:
         """Wait a moment for what is being sent; what is not sent then is looked for by the next bot."""
         self._closing = True
-        tasks = set(self._busy.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_CLOSE_WITHIN_S)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await let_end(self._busy.values(), within_s=_CLOSE_WITHIN_S)
 
     def _idle(self, lane: str, task: asyncio.Task[None]) -> None:
         del self._busy[lane]

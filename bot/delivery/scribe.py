@@ -17,6 +17,7 @@ from bot.desk import Desk
 from bot.slack_errors import SlackError, SlackGone, SlackMessageGone, SlackRevoked
 from core.deltas import MOST_CHARACTERS, Delta
 from core.errors import ArtifactCorrupt, BanksmanError
+from core.periodic import let_end
 from core.planners.dialogue import MAX_ANSWER_BYTES, Answer
 from core.record.freezes import covering
 from core.record.states import RunState
@@ -158,13 +159,7 @@ class Scribe:
     async def close(self) -> None:
         """Stop; the next bot makes whole what is open."""
         self._closing = True
-        tasks = set(self._work.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_CLOSE_WITHIN_S)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await let_end(self._work.values(), within_s=_CLOSE_WITHIN_S)
 
     def _start(self, key: tuple[str, int], work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let one thing at a time be done about a turn."""
