@@ -28,7 +28,7 @@ from core.runs.steps import CallEnd
 from core.runs.stored import Stored
 from core.runs.toolbox import DeclaredTool, Toolbox
 from core.secrets import Redactor, SecretRef, SecretSource
-from core.tools.base import Outside, ProbeAnswer, Probing, Produced, ToolContext, ToolResult
+from core.tools.base import Keeping, Outside, ProbeAnswer, Probing, Produced, Tool, ToolContext, ToolResult
 from core.tools.reach import OutOfReach, Reach, check_unbounded
 
 log = logging.getLogger(__name__)
@@ -264,7 +264,7 @@ async def _attempt(call: CallRow, declared: DeclaredTool, context: ToolContext, 
         return ToolResult("failed", error=error.user_text)
     try:
         async with asyncio.timeout(timeout_s + GRACE_S):
-            return await declared.tool.perform(args, context)
+            return _whole(declared.tool, await declared.tool.perform(args, context))
     except TimeoutError:
         return ToolResult("unknown", error=f"it did not answer within {timeout_s + GRACE_S:.0f} s")
     except RetryableError as error:
@@ -275,6 +275,15 @@ async def _attempt(call: CallRow, declared: DeclaredTool, context: ToolContext, 
         # A tool that raises has told us nothing about what it did.
         log.exception("a tool raised", extra={"action": "tool_raised", "tool": call.tool, "call": call.id})
         return ToolResult("unknown", error=f"it stopped with an internal error ({type(error).__name__})")
+
+
+def _whole(tool: Tool, result: ToolResult) -> ToolResult:
+    """The answer, unless it says that it succeeded and the files are not there: then nobody knows what happened."""
+    least = tool.keeps if isinstance(tool, Keeping) else 0
+    if result.status != "succeeded" or len(result.produced) >= least:
+        return result
+    error = f"it said that it had succeeded, with {len(result.produced)} of the {least} files it leaves then"
+    return replace(result, status="unknown", produced=(), error=error)
 
 
 async def _end(snapshot: Snapshot, result: ToolResult, bench: Bench) -> CallEnd:

@@ -463,6 +463,7 @@ def _close(draft: Draft, call: CallRow, end: CallEnd, stamp: Stamp) -> None:
             "result_digest": digest(out),
             "error": end.error,
             "resolved_by": end.resolved_by,
+            "required_artifacts": len(end.stored) if status == "succeeded" else 0,
         },
     )
     artifacts = [{"artifact": item.artifact_id, "digest": salted(run.salt, item.sha256)} for item in end.stored]

@@ -33,6 +33,7 @@ class Artifact:
 
     name = "artifact"
     description = "Keep a file of the run's workspace and show it in the thread."
+    keeps = 1
 
     def __init__(self, *, cap_bytes: int = CAP_BYTES) -> None:
         self._cap_bytes = cap_bytes

@@ -194,6 +194,14 @@ class Foreign(Protocol):
 
 
 @runtime_checkable
+class Keeping(Protocol):
+    """A tool that leaves files whenever it succeeds: an attempt that says so without them has not."""
+
+    keeps: int
+    """How many at least."""
+
+
+@runtime_checkable
 class Undoing(Protocol):
     """A tool whose effect another tool of its own takes back; that one is asked about and recorded like any."""
 

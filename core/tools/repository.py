@@ -134,6 +134,7 @@ class RepoCheckup:
 
     name = "repo_checkup"
     description = "Tidy the white space of a repository and describe its state in CHECKUP.md, on a new branch."
+    keeps = 1
 
     @property
     def arguments(self) -> type[BaseModel]:

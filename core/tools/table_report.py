@@ -94,6 +94,7 @@ class TableReport:
 
     name = "table_report"
     description = "Summarise a CSV file: statistics of every column and one picture."
+    keeps = len(_OUTPUTS)
 
     @property
     def arguments(self) -> type[BaseModel]:

@@ -72,6 +72,7 @@ class Probe:
     behaviour: Behaviour
     contexts: list[ToolContext] = field(default_factory=list)
     description: str = "Does what a test says."
+    keeps: int = 0
 
     @property
     def arguments(self) -> type[BaseModel]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,10 +202,29 @@ async def test_success_means_its_files_are_stored(rig: Rig) -> None:
 
     assert RunState.COMPLETED == view.state
     assert ["numbers.txt"] == [artifact.name for artifact in view.artifacts]
+    assert [1] == [call.required_artifacts for call in (await rig.row(run_id)).calls]
     assert rig.station is not None
     data = await rig.station.bench.objects.read(view.artifacts[0].sha256, 1000)
     assert b"42 and " in data
     assert b"a-very-secret-token" not in data
+
+
+@pytest.mark.parametrize(
+    ("recovery", "state", "attempts"), [("pure", "failed", 4), ("idempotent", "blocked", 4), ("opaque", "blocked", 1)]
+)
+async def test_success_without_the_files_a_tool_leaves_is_none(
+    rig: Rig, recovery: Any, state: str, attempts: int
+) -> None:
+    probe = rig.tool("work", succeed, recovery=recovery)
+    probe.keeps = 1
+    await rig.start()
+    run_id = await rig.ask(step("one", "work"))
+
+    for _ in range(attempts):
+        view = await rig.drive(run_id)
+
+    assert (state, attempts) == (view.state, len(probe.contexts)), view
+    assert "0 of the 1 files" in f"{view.outcome} {view.blocked_detail}"
 
 
 async def test_a_file_over_the_cap_is_no_success(rig: Rig) -> None:

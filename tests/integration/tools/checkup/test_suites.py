@@ -82,10 +82,10 @@ async def test_failing_tests_are_an_answer_with_their_names(run) -> None:  # typ
 
 
 async def test_a_module_that_is_not_installed_is_named(run) -> None:  # type: ignore[no-untyped-def]
-    result = await run({"tests/test_it.py": "import requests\n\n\ndef test_it():\n    pass\n"})
+    result = await run({"tests/test_it.py": "import flask\n\n\ndef test_it():\n    pass\n"})
 
     assert (
-        "1 could not run (pytest). Not installed here: `requests`; the sandbox has no network to install anything from."
+        "1 could not run (pytest). Not installed here: `flask`; the sandbox has no network to install anything from."
     ) == result.out["summary"]
     assert (True, False, 0, 1) == tuple(result.out[key] for key in ("ran", "passed", "tests", "failures"))
     assert ["tests/test_it.py"] == result.out["failing"]
