@@ -115,8 +115,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "fail-open-approver-set",
         "Where nobody is named, everybody may approve.",
         "core/actions/policy.py",
-        "        return principal_id in self.principals or bool(self.roles & roles)\n",
-        "        return not (self.principals or self.roles) or principal_id in self.principals or "
+        "        admitted = principal_id in self.principals or bool(self.roles & roles)\n",
+        "        admitted = not (self.principals or self.roles) or principal_id in self.principals or "
         "bool(self.roles & roles)\n",
         "tests/security/approvals/test_known_bypasses.py::"
         "test_hermes_36848_where_nobody_is_named_nobody_may_approve[sqlite]",
