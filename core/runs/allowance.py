@@ -153,14 +153,17 @@ def _tokens(turn: TurnRow) -> int:
 def over(snapshot: Snapshot, move: Act | Think | Finish | GiveUp, now_ms: int, *, tokens: int = 0) -> Usage | None:
     """The cap that keeps the run from its next step, if one does; ending is always allowed.
 
+    So are the few turns in which a run wraps up, however long it took until then: they are how it ends.
+
     Args:
         tokens: What the step may take at most.
     """
     if not isinstance(move, Act | Think):
         return None
+    ending = isinstance(move, Think) and of(snapshot).wrap_up is not None
     for usage in usages(snapshot, now_ms):
         match usage.unit:
-            case "steps" | "time" if usage.is_spent:
+            case "steps" | "time" if usage.is_spent and not ending:
                 return usage
             case "calls" if isinstance(move, Act) and usage.is_spent:
                 return usage

@@ -186,6 +186,20 @@ async def test_a_run_without_calls_left_says_what_it_knows_when_it_wraps_up(rig:
     assert [2, 1] == [len(asked["tools"]) for asked in vendor.asked]
 
 
+async def test_a_run_without_steps_left_says_what_it_knows_when_it_wraps_up(rig: Rig) -> None:
+    probe = rig.tool("look", looks, tier="read")
+    await rig.start()
+    async with openai_server(Say("", [("look", {"at": "a"})]), Say("I saw a.")) as vendor:
+        run_id = await rig.ask_agent("Look.", models=[at(vendor.url)], tools=("look",), caps={"steps": 2})
+        assert ("blocked", "steps") == ((await rig.drive(run_id)).state, (await rig.look(run_id)).short)
+        assert isinstance(await finish(rig, run_id, OPS), Decided)
+        view = await rig.drive(run_id)
+
+    assert ("completed", True) == (view.state, "I saw a." in str(view.outcome)), view
+    assert 1 == len(probe.contexts)
+    assert [2, 1] == [len(asked["tools"]) for asked in vendor.asked], "the plan alone is left to it"
+
+
 async def test_money_added_to_a_run_that_wraps_up_pays_for_that(rig: Rig) -> None:
     await rig.start()
     async with openai_server(Say("This is all.", usage=(10, 10))) as vendor:
