@@ -3,7 +3,7 @@
 import logging
 
 from bot.desk import Desk
-from core.actions.agreed import waits
+from core.actions.agreed import all_waits
 from core.config.load import Config
 from core.runs import agreeing
 
@@ -25,8 +25,7 @@ class ContractWatch:
             return
         now_ms = desk.clock.wall_ms()
         agreed = await agreeing.note_first(desk.database, desk.tenant, config.contracts, now_ms=now_ms)
-        found = [waits(config.contracts.get(name), agreed.get(name)) for name in sorted({*config.contracts, *agreed})]
-        waiting = frozenset(each for each in found if each is not None)
+        waiting = frozenset(all_waits(config.contracts, agreed))
         for sentence in sorted(waiting - self._said):
             log.warning("%s", sentence, extra={"action": "contract_waits"})
         if self._said and not waiting:

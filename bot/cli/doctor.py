@@ -23,7 +23,7 @@ from bot.cli.output import console, print_json
 from bot.slack import open_slack
 from bot.slack_call import METHODS
 from bot.slack_errors import SlackError
-from core.actions.agreed import waits
+from core.actions.agreed import all_waits
 from core.artifacts import FileStore
 from core.clock import SystemClock, boot_id, host_name, rfc3339
 from core.config.load import load_config
@@ -144,8 +144,7 @@ async def _channels(settings: Settings) -> list[Finding]:
         return []
     finally:
         await database.close()
-    found = [waits(written.get(name), agreed.get(name)) for name in sorted({*written, *agreed})]
-    return [Finding("channels", "warning", sentence) for sentence in found if sentence is not None]
+    return [Finding("channels", "warning", sentence) for sentence in all_waits(written, agreed)]
 
 
 def _sqlite_file(settings: Settings) -> Path | None:

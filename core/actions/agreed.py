@@ -94,6 +94,12 @@ def waits(written: Contract | None, agreed: Agreed | None) -> str | None:
             return None
 
 
+def all_waits(written: Mapping[str, Contract], agreed: Mapping[str, Agreed]) -> list[str]:
+    """Every such sentence, by channel."""
+    found = [waits(written.get(name), agreed.get(name)) for name in sorted({*written, *agreed})]
+    return [each for each in found if each is not None]
+
+
 def all_standings(written: Mapping[str, Contract], agreed: Mapping[str, Agreed]) -> dict[str, Standing]:
     """How each channel stands that has, or had, a contract."""
     found = {name: standing(written.get(name), agreed.get(name)) for name in sorted({*written, *agreed})}

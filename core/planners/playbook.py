@@ -149,7 +149,7 @@ class _Walk:
             if items is not None:
                 self.values[EACH] = items[number - 1]
             title = f"{self._title(step)} ({tally.place})"
-            made = (self._round if step.steps else self._made_round)(step, number, title, outcomes)
+            made = self._round(step, number, title, outcomes)
             if isinstance(made, Act):
                 self.plan.append(PlanStep(step.id, made.title, "running"))
                 self._out_of(step)
@@ -165,16 +165,12 @@ class _Walk:
         self.plan.append(self._line(step, "done", tally.note))
         return None, None
 
-    def _made_round(self, step: Step, number: int, title: str, outcomes: Mapping[str, CallOutcome]) -> Act | Ended:
-        """A round that is one call."""
-        return self._made(step, round_id(step.id, number), title, outcomes)
-
     def _round(self, step: Step, number: int, title: str, outcomes: Mapping[str, CallOutcome]) -> Act | Ended:
-        """A round of several steps: over with the first that fails, unless that one may."""
+        """A round: one call, or several steps until the first that fails, unless that one may."""
+        if not step.steps:
+            return self._made(step, round_id(step.id, number), title, outcomes)
         if not isinstance(args := self._prepared(step), dict):
             return Ended("skipped") if args is None else Ended("failed", error=args)
-        for each in step.steps:
-            self.values["steps"].pop(each.id, None)
         failed = ""
         for each in step.steps:
             if failed:

@@ -198,10 +198,11 @@ async def _with_files(station: Station, above: Snapshot, child: Snapshot, end: C
     kept = {display_name(each.name): each for each in child.artifacts if each.role == "output"}
     files: list[str] = []
     refused: dict[str, str] = {}
+    if not kept:
+        return replace(end, out={**end.out, "files": files})
     try:
-        workspace = await station.workspaces.ready(above) if kept else None
+        workspace = await station.workspaces.ready(above)
         for name, each in kept.items():
-            assert workspace is not None
             data = await station.bench.objects.read(each.sha256, max(each.size, 1))
             path = f"{FROM}/{child.run.id}/{name}"
             try:

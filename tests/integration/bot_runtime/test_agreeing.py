@@ -1,10 +1,7 @@
 """A channel's contract that changes while the bot runs: what is wider or gone waits for an operator."""
 
-import asyncio
 import logging
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +13,10 @@ from core.runs import agreeing
 from core.runs.allowance import allowance
 from core.runs.commands.agree import Agreement
 from core.store import agreements
-from tests.databases import empty, sqlite_url
+from tests.integration.bot_runtime.both import database_url
 from tests.integration.bot_runtime.office import CONFIG, House, Running, Team, poll
+
+__all__ = ["database_url"]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -30,16 +29,6 @@ MORE = """  - name: more
     steps:
       - {id: look, title: Look, tool: files.list, with: {path: .}}
 """
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
-    if request.param == "postgres":
-        url: str = request.getfixturevalue("migrated_postgres")
-        asyncio.run(empty(url))
-        return url
-    shutil.copy(sqlite_template, tmp_path / "banksman.db")
-    return sqlite_url(tmp_path / "banksman.db")
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 a request.
 """
 
-import asyncio
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +10,11 @@ from core.ids import TENANT
 from core.record.rows import Snapshot
 from core.record.states import BlockedReason, RunState
 from core.runs import reading
-from tests.databases import empty, sqlite_url
+from tests.integration.bot_runtime.both import database_url
 from tests.integration.bot_runtime.office import CONFIG, House, Team, attached, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import asks, question
+
+__all__ = ["database_url"]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -27,16 +26,6 @@ agents:
 """
 NOTED = "Noted. It is taken up with the next step."
 MEMBER, OPERATOR, GUEST, APPROVER = "U0MEMBER", "U0OPERATOR", "U0GUEST", "U0APPROVER"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
-    if request.param == "postgres":
-        url: str = request.getfixturevalue("migrated_postgres")
-        asyncio.run(empty(url))
-        return url
-    shutil.copy(sqlite_template, tmp_path / "banksman.db")
-    return sqlite_url(tmp_path / "banksman.db")
 
 
 @pytest.fixture
