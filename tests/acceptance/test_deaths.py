@@ -54,8 +54,8 @@ def at_the_gate(house: House, run_id: str, *, fence: int | None = None) -> int:
     """Wait until the second call has a process, under another fence than the given one; its fence."""
 
     def look() -> int | None:
-        if house.show(run_id)["plan"][1]["status"] != "running":
-            return None
+        if [step["status"] for step in house.show(run_id)["plan"][1:2]] != ["running"]:
+            return None  # or it has no plan yet
         fences = {label.fence for label in labelled(run_id=run_id).values()}
         return fences.pop() if len(fences) == 1 and fence not in fences else None
 
