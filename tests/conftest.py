@@ -19,7 +19,7 @@ from tests import skips
 from tests.network import NetworkGuard
 from tests.servers import PostgresServer
 
-ACCEPTANCE_TIMEOUT_S = 300
+ACCEPTANCE_TIMEOUT_S = 600
 """Whole processes and a browser on two cores."""
 
 _OUR_SETTINGS = ("BANKSMAN_", "SLACK_")

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Self
 
 from bot.cli import lifeline
+from tests.patience import PATIENCE_S
 
-START_TIMEOUT_S = 60.0
 _POLL_S = 0.02
 _SUPERUSER = "banksman"
 _NOBODY = "nobody"
@@ -115,7 +115,7 @@ class PostgresServer:
         return [psql, "--no-psqlrc", "--quiet", "--host", str(self._directory), "--username", _SUPERUSER]
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self.execute("SELECT 1")
@@ -180,7 +180,7 @@ def _server_argv(binaries: Path, directory: Path) -> list[str]:
 
 def _run(argv: list[str], *, what: str, **popen: object) -> str:
     done = subprocess.run(  # type: ignore[call-overload]
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_TIMEOUT_S, cwd="/", **popen
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, cwd="/", **popen
     )
     if done.returncode != 0:
         raise RuntimeError(f"PostgreSQL: {what} failed: {done.stderr.strip()[-2000:]}")

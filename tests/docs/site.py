@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 UP = (".venv/bin/banksman", "up")
 """What `make up` runs."""
 
-READY_WITHIN_S = 120.0
-ENDS_WITHIN_S = 60.0
-COMMAND_WITHIN_S = 90.0
+READY_WITHIN_S = 180.0
+ENDS_WITHIN_S = 120.0
+COMMAND_WITHIN_S = 120.0
 
 
 def prepare(directory: Path) -> None:

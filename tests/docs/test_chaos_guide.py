@@ -8,6 +8,7 @@ import pytest
 
 from tests.docs.check import ROOT
 from tests.docs.fences import Fence
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.timeout(120)
@@ -17,7 +18,7 @@ def test_the_simulation_runs_alone(fence: Fence) -> None:
     for command in fence.commands():
         words = shlex.split(command.replace("50000", "3"), comments=True)
         assert words.pop(0) == "python"
-        done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
         assert 0 == done.returncode, done.stdout + done.stderr
         said.append(done.stdout)
     assert "3 histories in" in said[0] and "0 broken" in said[0]

@@ -15,10 +15,9 @@ from tests.docs.fences import Fence
 from tests.docs.names import first_cells, section_of
 from tests.docs.paths import paths
 from tests.docs.site import COMMAND_WITHIN_S, ROOT, UP, Program, Site, prepare, shell, without_port
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.timeout(300)  # whole processes start here, on machines that are busy
-
-WITHIN_S = 60.0
 
 
 @pytest.mark.runs_fence("README.md > Try it > 1")
@@ -242,7 +241,7 @@ def _assert_evidence_is_documented(events: list[dict[str, Any]]) -> None:
 
 
 def _wait_until(condition: Callable[[], Any]) -> None:
-    until = time.monotonic() + WITHIN_S
+    until = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < until, "it did not become true in time"
         time.sleep(0.2)

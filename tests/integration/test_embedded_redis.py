@@ -14,6 +14,7 @@ import redis
 from bot.cli import embedded
 from bot.cli.embedded import EmbeddedRedis, find_servers
 from core.errors import ConfigError
+from tests.patience import PATIENCE_S
 
 OWNER = """
 import sys, time
@@ -150,7 +151,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _until(condition: Callable[[], bool], deadline_s: float = 8) -> None:
+def _until(condition: Callable[[], bool], deadline_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.patience import PATIENCE_S
 from tests.servers import PostgresServer
 
 OWNER = """
@@ -58,7 +59,7 @@ def test_the_server_ends_with_an_owner_killed_by_sigkill_and_its_files_go() -> N
         postmaster = int((directory / "data" / "postmaster.pid").read_text().splitlines()[0])
         owner.send_signal(signal.SIGKILL)
 
-    end = time.monotonic() + 8
+    end = time.monotonic() + PATIENCE_S
     while directory.exists() or Path(f"/proc/{postmaster}").exists():
         assert time.monotonic() < end, "the server outlived its owner"
         time.sleep(0.02)

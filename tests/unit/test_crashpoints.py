@@ -10,6 +10,7 @@ import pytest
 
 from core.clock import SystemClock
 from core.crashpoints import LABELS, arm
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PASS = "import sys; from core.crashpoints import arm, crashpoint; arm(sys.argv[1]);"
@@ -18,7 +19,9 @@ TWICE = f"{PASS} crashpoint('CP13', 'opaque'); print('once', flush=True); crashp
 
 def run(spec: str) -> tuple[int, str]:
     """Pass CP13 twice in a process armed like this; its exit code and what it printed."""
-    done = subprocess.run([sys.executable, "-c", TWICE, spec], capture_output=True, text=True, cwd=ROOT, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, spec], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
+    )
     return done.returncode, done.stdout
 
 
@@ -86,7 +89,7 @@ def test_the_wall_clock_can_be_set_wrong_and_the_other_cannot(directory: Path) -
     before = SystemClock()
     wall_ms, boot_ms = before.wall_ms(), before.boot_ms()
     done = subprocess.run(
-        [sys.executable, "-c", shifted, str(directory)], capture_output=True, text=True, cwd=ROOT, timeout=30
+        [sys.executable, "-c", shifted, str(directory)], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
     )
     wall, boot = (int(each) for each in done.stdout.split())
     assert wall_ms - 600_000 <= wall < wall_ms - 540_000

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from bot.playground import DEMO_TEAM, Playground
 from tests.acceptance.page.small_app import SmallApp
+from tests.patience import PATIENCE_S
 from tests.skips import NO_CHROMIUM, find_chromium
 
 CHROMIUM_FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+expect.set_options(timeout=PATIENCE_S * 1000)
+
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 
@@ -70,7 +73,7 @@ class Visit:
         context = await self._browser.new_context(**(PHONE if phone else {}), **more)
         self._contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(f"{error.name}: {error.message}"))
         page.on("request", lambda request: self._watch(request.url))

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.patience import PATIENCE_S
+
 Json = dict[str, Any]
 Answer = Callable[[Json], Json | None]
-
-_DEADLINE_S = 10.0
 
 
 class SmallApp:
@@ -63,7 +63,7 @@ class SmallApp:
 
     async def hears(self, kind: str, count: int = 1) -> Json:
         """Wait for the `count`-th payload of this kind (event type or interaction type) and return it."""
-        async with asyncio.timeout(_DEADLINE_S), self._news:
+        async with asyncio.timeout(PATIENCE_S), self._news:
             while len(found := [payload for one, payload in self._heard if one == kind]) < count:
                 await self._news.wait()
         return found[count - 1]

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from playwright.async_api import expect
 
 from bot.playground import Playground
@@ -11,7 +10,7 @@ from tests.acceptance.page.conftest import Visit
 from tests.acceptance.page.small_app import Json, SmallApp
 from tests.skips import needs_chromium
 
-pytestmark = [needs_chromium, pytest.mark.timeout(60)]
+pytestmark = needs_chromium
 
 CONFIRM = {
     "title": gallery.plain("Stop this run?"),

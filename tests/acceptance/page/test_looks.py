@@ -14,7 +14,7 @@ from tests.acceptance.page.conftest import Visit
 from tests.acceptance.page.small_app import SmallApp
 from tests.skips import needs_chromium
 
-pytestmark = [needs_chromium, pytest.mark.timeout(60)]
+pytestmark = needs_chromium
 
 
 async def fits(page: Page) -> bool:
@@ -201,7 +201,7 @@ async def test_the_page_comes_back_after_the_server_was_away(visit: Visit, playg
     async with SmallApp(playground.base_url) as app:
         await app.post("C0DATA", "missed meanwhile")
 
-        await expect(mark).to_have_attribute("data-state", "live", timeout=20_000)
+        await expect(mark).to_have_attribute("data-state", "live")
         await expect(page.get_by_text("missed meanwhile")).to_be_visible()
         await expect(page.get_by_test_id("message-input")).to_have_value("while away")
     visit.complaints.clear()  # the browser logs each failed connection itself

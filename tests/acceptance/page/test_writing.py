@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.async_api import Page, expect
 
 from bot.playground import Playground
@@ -10,7 +9,7 @@ from tests.acceptance.page.conftest import Visit
 from tests.acceptance.page.small_app import SmallApp
 from tests.skips import needs_chromium
 
-pytestmark = [needs_chromium, pytest.mark.timeout(60)]
+pytestmark = needs_chromium
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8d"

@@ -8,8 +8,9 @@ import pytest
 
 from tests.chaos.mutants.running import ROOT, Stale, mutated, planted
 from tests.chaos.mutants.table import MUTANTS, Mutant
+from tests.patience import PATIENCE_S
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 HERE = ("jcs-instead-of-rfc8785", "drop-fence-check", "opaque-is-repeated")
 """Planted in every run of the suite; `make chaos` plants all."""
@@ -34,7 +35,7 @@ def test_every_test_that_should_notice_exists() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert 0 == done.returncode, done.stdout[-2000:]
 

@@ -21,6 +21,7 @@ from bot.slack import SlackClient
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.views import EventView, RunView
 from tests.integration.bot.slacks import People
+from tests.patience import PATIENCE_S
 from tests.unit.blocks.models import NOW_MS, RUN_ID, a_file, a_run, a_stop, an_action, an_ended_run
 
 STATES: list[RunView] = [
@@ -71,7 +72,7 @@ class Socket:
 
     async def next(self, kind: str) -> dict[str, Any]:
         """The payload of the next envelope of a kind."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 frame = json.loads((await self._socket.receive()).data)
                 if "envelope_id" in frame:

@@ -22,6 +22,7 @@ from bot.wiring import Bot, assembled
 from core.config.settings import Settings
 from core.store.tables import inbox, outbox, runs
 from tests.integration.bot_runtime.office import House, Json, Running, poll
+from tests.patience import PATIENCE_S
 
 SECRET = "playground-signing-secret"
 QUICK = Bounds(head_within_s=0.5, body_within_s=0.5)
@@ -58,7 +59,7 @@ async def exchange(port: int, *parts: bytes, half_close: bool = False, pause_s: 
     except OSError:  # it has heard enough; its answer is here all the same
         pass
     try:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE_S):
             return parsed(await heard)
     finally:
         writer.transport.abort()

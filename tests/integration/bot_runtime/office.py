@@ -30,9 +30,9 @@ from core.record.states import BlockedReason, RunState
 from core.runs.draft import Draft
 from core.store import runs
 from core.store.session import Database
+from tests.patience import PATIENCE_S
 
 Json = dict[str, Any]
-DEADLINE_S = 20.0
 BOT = "U0BANKSMAN"
 CSV = b"month,sales\njan,1\nfeb,2\n"
 
@@ -68,7 +68,7 @@ playbooks:
 """
 
 
-async def poll(look: Callable[[], Any], what: str = "it", within_s: float = DEADLINE_S) -> Any:
+async def poll(look: Callable[[], Any], what: str = "it", within_s: float = PATIENCE_S) -> Any:
     """The first truthy answer of `look` (plain or async), asked until the deadline."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within_s

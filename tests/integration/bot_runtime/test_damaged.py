@@ -6,15 +6,11 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
 from core.record.rows import Snapshot
 from core.record.states import RunState
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import APPROVER, asks, question
 from tests.integration.bot_runtime.test_delivering import _all_said, _thread
-
-pytestmark = pytest.mark.timeout(120)
 
 Ready = Callable[[], Awaitable[str]]
 PATCH = b"--- a\n+++ b\n+the whole patch\n"

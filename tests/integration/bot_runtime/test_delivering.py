@@ -275,7 +275,7 @@ async def test_a_stop_is_drawn_before_the_ticks_of_others_that_wait_for_slacks_l
     async def stop_shown() -> bool:
         return "Stop requested" in words(await team.message(card["ts"]))
 
-    await poll(stop_shown, "the stop to be drawn", within_s=3)
+    await poll(stop_shown, "the stop to be drawn")
     assert not any("Tick" in words(one) for one in await team.cards() if one["channel"] != "C0DATA")
 
 
@@ -309,7 +309,7 @@ async def test_a_bot_that_takes_over_goes_on_at_once(house: House, team: Team) -
     await old.end()
     await house.completes(run.id)
 
-    await poll(lambda: team.heard(": completed after"), "the ending", within_s=5)
+    await poll(lambda: team.heard(": completed after"), "the ending", within_s=12)
 
 
 async def test_many_things_that_cannot_be_said_do_not_starve_the_others(house: House, bot: Running, team: Team) -> None:

@@ -15,9 +15,8 @@ from core.store import workers
 from core.store.tables import inbox, leaders
 from core.store.turnstile import Door, connect
 from tests import nursery
-from tests.integration.bot_runtime.office import DEADLINE_S, House, Running, Team, poll, words
-
-pytestmark = pytest.mark.timeout(120)
+from tests.integration.bot_runtime.office import House, Running, Team, poll, words
+from tests.patience import PATIENCE_S
 
 Process = asyncio.subprocess.Process
 Start = Callable[[str], Awaitable[Process]]
@@ -154,7 +153,7 @@ async def test_a_bot_that_is_only_suspended_keeps_the_lead(house: House, team: T
 async def _suspend_between_writes(house: House, process: Process) -> None:
     """Suspend it while nobody else can write: so it keeps neither the database nor its door. Its lead lasts."""
     assert house.database.path is not None
-    door = Door(house.database.path, wait_s=DEADLINE_S)
+    door = Door(house.database.path, wait_s=PATIENCE_S)
     with closing(connect(house.database.path)) as ours:
         ours.execute("PRAGMA busy_timeout=5000")
         async with door.held():
@@ -179,7 +178,7 @@ async def test_told_to_go_it_is_gone_within_seconds_and_leaves_nothing_undone(
     await house.run()
 
     process.terminate()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         assert 0 == await process.wait()
 
     await team.fault("clear")

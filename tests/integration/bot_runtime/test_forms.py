@@ -11,8 +11,6 @@ from bot.intake import Accepted
 from core.record.states import RunState
 from tests.integration.bot_runtime.office import CSV, House, Json, Running, Team, attached, poll
 
-pytestmark = pytest.mark.timeout(120)
-
 USER = "U0REQUESTER"
 Opened = Callable[..., Awaitable[Json]]
 

@@ -19,8 +19,6 @@ from core.runs.draft import Draft
 from tests.integration.bot_runtime.office import House, Running, Team, poll, words
 from tests.integration.bot_runtime.test_damaged import flip
 
-pytestmark = pytest.mark.timeout(120)
-
 Json = dict[str, Any]
 TEXT = "**All is well.** I have looked at every part of it. " * 6
 ENDED = "completed after"

@@ -16,8 +16,6 @@ from tests.integration.bot_runtime.test_deciding import asks, question
 
 __all__ = ["database_url"]
 
-pytestmark = pytest.mark.timeout(120)
-
 AGENTS = """
 models:
   main: {provider: script, script: turns.yml}

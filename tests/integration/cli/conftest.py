@@ -18,18 +18,11 @@ from typer.testing import CliRunner
 from bot.cli.main import app
 from tests import nursery
 from tests.databases import sqlite_template
+from tests.patience import PATIENCE_S
 
 __all__ = ["sqlite_template"]
 
 ROOT = Path(__file__).resolve().parents[3]
-WITHIN_S = 60
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Some commands start processes of their own, which takes seconds on a busy machine."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(WITHIN_S))
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class CommandLine:
 
     def end(self, process: "subprocess.Popen[str]", *, code: int | None = None) -> Answer:
         """Wait for a command that was begun."""
-        out, err = process.communicate(timeout=WITHIN_S)
+        out, err = process.communicate(timeout=PATIENCE_S)
         answer = Answer(process.returncode, out, err)
         assert code is None or code == answer.code, answer
         return answer

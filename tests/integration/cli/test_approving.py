@@ -21,6 +21,7 @@ from tests.integration.cli.waiting import (
     swept,
     waiting,
 )
+from tests.patience import PATIENCE_S
 
 DAY_MS = 24 * 3_600_000
 VIA = f"cli:{os.getuid()}@{socket.gethostname()}"
@@ -74,14 +75,14 @@ def test_a_worker_is_rung_and_the_bot_told(team: CommandLine, redis_url: str) ->
     it = waiting(team)
     with redis.Redis.from_url(redis_url) as client, client.pubsub() as heard:
         heard.subscribe("banksman:delivery")
-        assert heard.get_message(timeout=5) is not None  # that it is subscribed
+        assert heard.get_message(timeout=PATIENCE_S) is not None  # that it is subscribed
 
         team.real("approve", it.approval_id, "--as", "approver", BANKSMAN_REDIS_URL=redis_url, code=0)
 
         wake = snapshot(team, it.run_id).run.wake
         assert client.exists(f"arq:job:{it.run_id}:{wake}")
         assert client.llen(BELL_KEY) >= 1
-        message = heard.get_message(timeout=5)
+        message = heard.get_message(timeout=PATIENCE_S)
         assert message is not None
         assert it.run_id.encode() == message["data"]
 

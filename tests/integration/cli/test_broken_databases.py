@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.conftest import CommandLine
+from tests.patience import PATIENCE_S
 from tests.skips import needs_disks
 
 pytestmark = pytest.mark.timeout(120)
@@ -69,7 +70,9 @@ def read_only(banksman: CommandLine, *command: str) -> "subprocess.CompletedProc
     mounts = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     wrapped = ["unshare", "--mount", "sh", "-c", mounts, "sh", str(banksman.database), BANKSMAN, *command]
     env = {"PATH": os.environ["PATH"], "BANKSMAN_HOME": str(banksman.home), "COLUMNS": "200", **banksman.settings}
-    return subprocess.run(wrapped, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        wrapped, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S
+    )
 
 
 def test_a_database_somebody_has_locked_is_said_to_be_busy(banksman: CommandLine) -> None:

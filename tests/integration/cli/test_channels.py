@@ -17,6 +17,7 @@ from tests.docs.check import ROOT
 from tests.docs.fences import fences
 from tests.integration.cli.conftest import CommandLine
 from tests.integration.cli.test_shapes import agree
+from tests.patience import PATIENCE_S
 
 CONFIG = """\
 principals:
@@ -129,7 +130,7 @@ def test_only_operators_accept(banksman: CommandLine, config: Path, who: str | N
 
 def test_the_difference_is_shown_and_nothing_is_accepted_without_a_yes(banksman: CommandLine, config: Path) -> None:
     process = banksman.begin("channel", "accept", "#ops", *OLGA, stdin=-1)
-    out, err = process.communicate("n\n", timeout=50)
+    out, err = process.communicate("n\n", timeout=PATIENCE_S)
 
     assert (3, "") == (process.returncode, out.strip())
     assert '+    "files.*"' in err and "Accept this?" in err

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.conftest import ROOT, CommandLine
+from tests.patience import PATIENCE_S
 
 COMMANDS = (
     "up", "bot", "worker", "playground", "doctor", "run", "runs", "show", "events", "kill", "freeze", "thaw",
@@ -123,7 +124,7 @@ def test_json_is_one_document_on_stdout_and_logs_are_on_stderr(banksman: Command
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE_S,
     )
 
     assert 0 == done.returncode, done

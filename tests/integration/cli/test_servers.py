@@ -12,6 +12,7 @@ from tests.docs.fences import Fence, fences
 from tests.integration.cli.conftest import ROOT, CommandLine
 from tests.integration.cli.test_shapes import agree
 from tests.integration.tools.mcp.conftest import SERVER
+from tests.patience import PATIENCE_S
 
 CONFIG = """\
 mcp:
@@ -79,7 +80,7 @@ def test_a_tool_is_new_then_accepted_then_changed_then_accepted_again(
 
 def test_accepting_shows_first_and_takes_no_for_an_answer(banksman: CommandLine, config: Path) -> None:
     command = banksman.begin("mcp", "accept", "notes", stdin=subprocess.PIPE)
-    _, shown = command.communicate("n\n", timeout=50)
+    _, shown = command.communicate("n\n", timeout=PATIENCE_S)
 
     assert 3 == command.returncode
     assert '"description": "Say it again"' in shown

@@ -16,6 +16,7 @@ from core.execution.labels import labelled
 from core.execution.local import LocalEnvironment
 from core.execution.sandbox import probe_environment
 from tests import skips
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 LEVELS = (SandboxLevel.BWRAP, SandboxLevel.LANDLOCK)
@@ -119,7 +120,7 @@ def nothing_is_left(label: CallLabel, tmp_path: Path) -> Iterator[None]:
         assert [] == list(Path("/sys/fs/cgroup", tree).rglob(f"banksman.{label.run_id}*"))
 
 
-async def until(condition: Callable[[], object], *, within_s: float = 8.0) -> None:
+async def until(condition: Callable[[], object], *, within_s: float = PATIENCE_S) -> None:
     """Poll until something holds."""
     deadline_s = time.monotonic() + within_s
     while not condition():

@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[3]
 ASK_WITHIN_S = 5.0
-SOON_S = 40.0
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Part:
     async def becomes(self, condition: Callable[[int, dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask `/readyz` until it says that; never is an answer late."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + SOON_S
+        until = loop.time() + PATIENCE_S
         while True:
             status, body = await self.ask("/readyz")
             if condition(status, body):

@@ -17,8 +17,6 @@ from tests.integration.bot_http.house import free_port
 from tests.integration.bot_runtime.office import CONFIG, Team, opened_playground
 from tests.integration.ops.part import Part, running
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def file(home: Path, sqlite_template: Path) -> Path:

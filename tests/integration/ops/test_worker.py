@@ -19,8 +19,6 @@ from tests.databases import sqlite_url
 from tests.integration.ops.part import running
 from tests.servers import PostgresServer
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def file(home: Path, sqlite_template: Path) -> Path:

@@ -15,22 +15,22 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground import Playground
+from tests.patience import PATIENCE_S
 
 Json = dict[str, Any]
-DEADLINE_S = 6.0
 
 
 async def poll(look: Callable[[], Any], what: str = "it") -> Any:
     """The first truthy answer of `look` (plain or async), asked until the deadline."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + DEADLINE_S
+    until = loop.time() + PATIENCE_S
     while True:
         found = look()
         if isinstance(found, Awaitable):
             found = await found
         if found:
             return found
-        assert loop.time() < until, f"waited {DEADLINE_S} s for {what}"
+        assert loop.time() < until, f"waited {PATIENCE_S} s for {what}"
         await asyncio.sleep(0.01)
 
 

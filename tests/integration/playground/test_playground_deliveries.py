@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 
 async def test_a_connection_is_greeted_as_slack_does(app):
     hello = app.frames[0]
@@ -191,4 +193,4 @@ async def test_stopping_ends_deliveries_and_connections(start, connect_of, peopl
 
     await playground.stop()
 
-    await asyncio.wait_for(app.closed.wait(), 5)
+    await asyncio.wait_for(app.closed.wait(), PATIENCE_S)

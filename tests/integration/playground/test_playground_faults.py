@@ -6,6 +6,8 @@ import time
 import aiohttp
 import pytest
 
+from tests.patience import PATIENCE_S
+
 
 async def test_a_429_strikes_one_method_as_often_as_asked(client, people):
     await people.fault("429", method="chat.postMessage", retry_after=7, count=2)
@@ -113,7 +115,7 @@ async def test_a_lost_acknowledgement_makes_slack_repeat(app, people, eventually
 async def test_dropped_sockets_are_cut_without_a_word(app, people):
     await people.fault("drop_socket")
 
-    await asyncio.wait_for(app.closed.wait(), 5)
+    await asyncio.wait_for(app.closed.wait(), PATIENCE_S)
     assert "disconnect" not in {one["type"] for one in app.frames}
 
 

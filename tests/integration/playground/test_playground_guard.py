@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 SAY = {"user": "U0REQUESTER", "channel": "C0DATA", "text": "hello"}
 
 
@@ -227,7 +229,7 @@ async def test_a_stopping_playground_lets_its_watchers_go(start, session):
     feed = watch(session, playground, 99)
     await anext(feed)
 
-    await asyncio.wait_for(playground.stop(), 5)
+    await asyncio.wait_for(playground.stop(), PATIENCE_S)
 
     assert 1 == len(await anext(feed))
     await feed.aclose()

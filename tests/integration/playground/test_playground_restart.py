@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -94,7 +96,7 @@ def first_address(url):
 
 
 async def read_line(process):
-    return (await asyncio.wait_for(process.stdout.readline(), 8)).decode()
+    return (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).decode()
 
 
 def command(data, *more):
@@ -111,7 +113,7 @@ async def test_it_runs_as_a_process_and_says_when_it_is_ready(tmp_path, session)
         assert "Playground" == (await response.json())["team"]["name"]
 
     process.terminate()
-    assert 0 == await asyncio.wait_for(process.wait(), 8)
+    assert 0 == await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 @pytest.mark.parametrize("seed", ["{", "[]", "{}"])
@@ -122,7 +124,7 @@ async def test_a_seed_it_cannot_use_ends_it_with_a_sentence(tmp_path, seed):
     process = await asyncio.create_subprocess_exec(
         *command(tmp_path / "team", "--port", "0", "--seed", str(path)), stderr=asyncio.subprocess.PIPE, cwd=ROOT
     )
-    _, said = await asyncio.wait_for(process.communicate(), 8)
+    _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert 2 == process.returncode
     assert said.decode().startswith("The playground cannot start: ")
     assert 1 == said.decode().count("\n")

@@ -18,12 +18,11 @@ import redis
 from bot.cli import lifeline
 from bot.cli.embedded import find_servers
 from core.queue import ArqDoorbell
+from tests.patience import PATIENCE_S
 from worker.arq_loop import run_arq_loop
 
-DEADLINE_S = 8.0
 
-
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: float = DEADLINE_S) -> None:
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: float = PATIENCE_S) -> None:
     """Wait until `holds()`, or what it awaits, is true; a TimeoutError after `within_s` seconds."""
     async with asyncio.timeout(within_s):
         while True:
@@ -54,7 +53,7 @@ class MortalRedis:
         self._process = subprocess.Popen(
             lifeline.command(self._argv), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
-        give_up_at = time.monotonic() + DEADLINE_S
+        give_up_at = time.monotonic() + PATIENCE_S
         while True:
             try:
                 with redis.Redis.from_url(self.url) as client:
@@ -85,7 +84,7 @@ class MortalRedis:
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(DEADLINE_S)
+        self._process.wait(PATIENCE_S)
         self._process = None
 
 

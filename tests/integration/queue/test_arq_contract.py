@@ -12,6 +12,7 @@ from arq.worker import Worker, func
 
 from core.queue import QUEUE_NAME, RING_FUNCTION, ArqDoorbell, decode_ring, encode_ring
 from core.redis_link import connect
+from tests.patience import PATIENCE_S
 
 
 def test_arq_is_the_version_whose_source_was_read() -> None:
@@ -69,7 +70,7 @@ async def test_a_worker_of_arqs_own_answers_our_ring(redis_url: str) -> None:
         job_serializer=lambda _: b"",
         job_deserializer=decode_ring,
     )
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         await worker.main()
     await pool.aclose(close_connection_pool=True)
 

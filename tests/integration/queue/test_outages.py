@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from core.queue import QUEUE_NAME, ArqDoorbell
 from tests.integration.queue.conftest import MortalRedis, StartLoop, eventually
+from tests.patience import PATIENCE_S
 
 DoorbellOf = Callable[[str], ArqDoorbell]
 
@@ -23,7 +24,7 @@ async def ring_until(doorbell: ArqDoorbell, heard: list[tuple[str, int]]) -> Non
     """Ring with ever new wakes, as a sweeper does, until one of them is heard."""
     wake = 1000
     already = len(heard)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         while len(heard) == already:
             wake += 1
             await doorbell.ring("run_again", wake)
@@ -163,7 +164,7 @@ async def test_a_loop_is_canceled_while_its_server_dies(
 
     mortal_redis.sigkill()
     loop.task.cancel()
-    await asyncio.wait({loop.task}, timeout=8)
+    await asyncio.wait({loop.task}, timeout=PATIENCE_S)
 
     assert loop.task.cancelled()
 

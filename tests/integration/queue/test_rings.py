@@ -15,6 +15,7 @@ from core.errors import ConfigError
 from core.queue import BELL_KEY, QUEUE_NAME, ArqDoorbell, Doorbell, SilentDoorbell, decode_ring
 from core.redis_link import connect
 from tests.integration.queue.conftest import MortalRedis, StartLoop, eventually
+from tests.patience import PATIENCE_S
 
 DoorbellOf = Callable[[str], ArqDoorbell]
 
@@ -137,7 +138,7 @@ async def test_a_thousand_rings_over_two_loops_are_each_answered_once(
     rings = [(f"run_{number}", number) for number in range(1000)]
 
     await asyncio.gather(*(doorbell.ring(*ring) for ring in rings))
-    await eventually(lambda: sum(len(loop.heard) for loop in loops) >= 1000, within_s=50)
+    await eventually(lambda: sum(len(loop.heard) for loop in loops) >= 1000, within_s=PATIENCE_S)
     for loop in loops:
         await loop.end()
 
@@ -280,7 +281,7 @@ async def test_an_answer_over_its_time_limit_is_canceled(
     start_loop(redis_url, on_ring, job_timeout_s=0.05)
     await doorbell_of(redis_url).ring("run_a", 1)
 
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         await canceled.wait()
 
 

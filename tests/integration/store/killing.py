@@ -14,6 +14,7 @@ from core.runs.commands.kill import kill
 from core.store.lane import Target
 from core.store.session import Database
 from tests.factories import NOW_MS, OPERATOR, stored
+from tests.patience import PATIENCE_S
 
 _UNDER_WAY = 12
 """Events after which a run is in full swing."""
@@ -24,7 +25,7 @@ async def main(url: str) -> None:
     print("ready", flush=True)
     answers = []
     for run_id in json.loads(await asyncio.to_thread(sys.stdin.readline)):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (await stored(database, run_id)).run.event_seq < _UNDER_WAY:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         decide = partial(kill, run_id=run_id, by=OPERATOR, reason="test", now_ms=NOW_MS)

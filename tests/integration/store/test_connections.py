@@ -15,6 +15,7 @@ from core.store.turnstile import Door, Turnstile, connect
 from tests.databases import sqlite_url
 from tests.factories import a_created_run
 from tests.integration.store.looking import count_rows
+from tests.patience import PATIENCE_S
 
 SQLITE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1}
 POSTGRES = {
@@ -114,7 +115,7 @@ async def test_whoever_gives_up_waiting_at_the_door_does_not_keep_it_shut(tmp_pa
             await asyncio.sleep(0.02)  # the cancellation arrives while the door is still taken
         await asyncio.wait({waiting})
         assert waiting.cancelled()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await _pass(first)
             await _pass(second)
     finally:

@@ -12,6 +12,7 @@ from core.tools import beneath
 from core.tools.artifact import Artifact
 from core.tools.files import DeleteFile, ListFiles, ReadFile, WriteFile
 from tests.integration.tools.conftest import Perform
+from tests.patience import PATIENCE_S
 
 SECRET = "outside the workspace"
 
@@ -100,7 +101,7 @@ async def test_pipes_sockets_and_directories_are_refused_without_waiting(perform
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.path.relpath(workspace / "socket"))
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             results = [await perform(ReadFile(), path=name) for name in ("pipe", "socket", "folder")]
 
     assert ["pipe, socket or device", "pipe, socket or device", "is a directory"] == [

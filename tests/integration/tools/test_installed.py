@@ -14,6 +14,7 @@ from core.errors import ConfigError
 from core.tools.installed import Offered, checked, loaded, offered
 from core.tools.registry import definition_digest
 from tests.integration.tools.packages import COUNTING, installed
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,7 +54,7 @@ def run(code: str, where: Path, config: str = PLAYBOOK) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from core.tools.base import ToolContext
 from core.tools.shell import Shell, ShellArguments
 from tests.integration.tools.conftest import TOOL_ENVIRONMENT, Perform
+from tests.patience import PATIENCE_S
 
 
 async def test_a_program_runs_and_its_output_comes_back(perform: Perform) -> None:
@@ -73,7 +74,7 @@ async def test_a_program_that_takes_too_long_is_ended(context: ToolContext) -> N
 async def test_a_killed_program_is_ended_at_once(context: ToolContext, workspace: Path) -> None:
     program = "import pathlib, time; pathlib.Path('started').touch(); time.sleep(60)"
     call = asyncio.create_task(Shell().perform(ShellArguments(argv=["python", "-c", program]), context))
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         while not (workspace / "started").exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
     context.kill.set()

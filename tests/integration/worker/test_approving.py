@@ -30,6 +30,7 @@ from core.tools.reach import Reach
 from tests.factories import FixedClock
 from tests.integration.worker.conftest import Probe, Rig, step, succeed
 from tests.integration.worker.voting import BEN, CAT, asked, vote
+from tests.patience import PATIENCE_S
 
 ANA = Principal("ana")
 
@@ -433,7 +434,7 @@ async def test_an_attempt_of_unknown_end_is_looked_for_and_repeated_only_if_it_d
     run_id = await rig.ask(step("push", "push"))
     await rig.drive(run_id)
     await vote(rig, run_id)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         while (shown := await rig.drive(run_id)).state not in ("completed", "blocked", "failed"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (state, attempts) == (shown.state, len(tool.contexts)), shown

@@ -17,6 +17,7 @@ from core.runs.views import RunView
 from tests.integration.worker.conftest import Rig
 from tests.integration.worker.test_thinking import at
 from tests.integration.worker.voting import vote
+from tests.patience import PATIENCE_S
 from tests.shipped import shipped
 from tests.vendors import Say, openai_server
 from worker.wiring import toolbox
@@ -49,7 +50,7 @@ async def agent(rig: Rig, shop: str, tmp_path: Path) -> dict[str, Any]:
 async def to_its_end(rig: Rig, run_id: str) -> RunView:
     """Drive a run, approve the first thing it asks for, and drive it on."""
     assert rig.lease is not None and rig.driver is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (shown := await rig.drive(run_id)).state not in OVER:
             if shown.state == "waiting-for-approval":
                 await vote(rig, run_id)

@@ -14,6 +14,7 @@ from core.runs import reading
 from tests.integration.tools.http.payments import Payments, Service, payments
 from tests.integration.worker.conftest import Rig, step
 from tests.integration.worker.voting import vote
+from tests.patience import PATIENCE_S
 from worker.wiring import toolbox
 
 __all__ = ["payments"]
@@ -48,7 +49,7 @@ tools:
 
 async def to_its_end(rig: Rig, run_id: str) -> Any:
     assert rig.lease is not None and rig.driver is not None
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         while (shown := await rig.drive(run_id)).state not in OVER:
             await rig.lease.renew(rig.driver.driving)
             await asyncio.sleep(0.1)

@@ -16,13 +16,13 @@ from sqlalchemy import make_url
 from core.execution.processes import read
 from core.store import hosts
 from core.store.session import Database
+from tests.patience import PATIENCE_S
 from worker.neighbours import Lock, reaper_lock, workers_lock
 
 pytestmark = pytest.mark.timeout(120)
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 ROOT = Path(__file__).resolve().parents[3]
-SOON_S = 60.0
 SOCKET = ".s.PGSQL.5432"
 
 
@@ -71,7 +71,7 @@ def begin(home: Path) -> Iterator[Begin]:
 
 
 def wait_for(look: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + SOON_S
+    deadline = time.monotonic() + PATIENCE_S
     while not look():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)
@@ -104,12 +104,12 @@ def test_one_is_at_work_and_the_next_takes_over_when_it_is_killed(home: Path, be
 
     wait_for(lambda: "reaper_ready" in said(home, "second"), "the second to take over")
     second.send_signal(signal.SIGTERM)
-    assert 0 == second.wait(SOON_S)
+    assert 0 == second.wait(PATIENCE_S)
 
 
 async def test_it_says_in_the_database_that_it_is_at_work(home: Path, begin: Begin) -> None:
     process = begin("worker.reaper")
-    deadline = time.monotonic() + SOON_S
+    deadline = time.monotonic() + PATIENCE_S
     while await seen(home) != [process.pid]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -125,7 +125,7 @@ def test_one_that_nobody_looks_after_ends_when_the_last_worker_is_gone(home: Pat
 
     workers.release()
 
-    assert 0 == process.wait(SOON_S)
+    assert 0 == process.wait(PATIENCE_S)
 
 
 def test_one_that_nobody_looks_after_leaves_at_once_where_another_is_at_work(home: Path, begin: Begin) -> None:
@@ -134,7 +134,7 @@ def test_one_that_nobody_looks_after_leaves_at_once_where_another_is_at_work(hom
 
     other = begin("worker.reaper", "--while-workers", ready=False, log="other")
 
-    assert 0 == other.wait(SOON_S)
+    assert 0 == other.wait(PATIENCE_S)
     assert [] == said(home, "other")
 
 
@@ -144,7 +144,7 @@ def test_a_worker_starts_one_if_there_is_none_and_takes_it_along_when_it_ends(ho
 
     worker.send_signal(signal.SIGTERM)
 
-    assert 0 == worker.wait(SOON_S)
+    assert 0 == worker.wait(PATIENCE_S)
     assert Lock(reaper_lock(home)).is_free()
 
 
@@ -165,7 +165,7 @@ def test_a_worker_that_is_killed_leaves_its_reaper_for_the_next_one(home: Path, 
     os.kill(reaper, signal.SIGKILL)
     wait_for(lambda: "reaper_started" in said(home, "second"), "the second worker to start one itself")
     second.send_signal(signal.SIGTERM)
-    assert 0 == second.wait(SOON_S)
+    assert 0 == second.wait(PATIENCE_S)
 
 
 def test_while_the_database_is_away_it_waits_and_says_so_once(
@@ -188,5 +188,5 @@ def test_while_the_database_is_away_it_waits_and_says_so_once(
 def test_another_versions_schema_is_refused(home: Path, begin: Begin) -> None:
     (home / "banksman.db").unlink()
     process = begin("worker.reaper", ready=False)
-    assert 2 == process.wait(SOON_S)
+    assert 2 == process.wait(PATIENCE_S)
     assert "Run `banksman db upgrade`" in (home / "err.log").read_text()

@@ -12,6 +12,7 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.repository import RepoCheckup, RepoTests, SuiteArguments
 from tests.integration.tools.checkup.conftest import Repo
 from tests.integration.tools.conftest import Perform
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -202,7 +203,7 @@ async def test_no_tests_are_said_as_such(run, files: dict[str, str | bytes], sen
 async def test_a_suite_that_hangs_is_ended_and_reported(context: ToolContext, repo: Repo) -> None:
     repo.commit({"test_it.py": "import time\n\n\ndef test_a():\n    pass\n\n\ndef test_b():\n    time.sleep(600)\n"})
 
-    result = await RepoTests().perform(SuiteArguments(path="repo"), replace(context, timeout_s=8))
+    result = await RepoTests().perform(SuiteArguments(path="repo"), replace(context, timeout_s=20))
 
     assert "succeeded" == result.status
     assert (True, False, True, None) == tuple(result.out[key] for key in ("ran", "passed", "timed_out", "exit_code"))
@@ -214,7 +215,7 @@ async def test_a_suite_that_ignores_being_asked_is_ended_all_the_same(context: T
     code = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)\n"
     repo.commit({"conftest.py": code})
 
-    result = await RepoTests().perform(SuiteArguments(path="repo"), replace(context, timeout_s=4))
+    result = await RepoTests().perform(SuiteArguments(path="repo"), replace(context, timeout_s=10))
 
     assert (
         "The tests (pytest) took too long and were ended. Give the step more time if they need it."
@@ -225,7 +226,7 @@ async def test_a_suite_that_ignores_being_asked_is_ended_all_the_same(context: T
 async def test_a_suite_is_ended_at_once_when_the_run_is_stopped(context: ToolContext, repo: Repo) -> None:
     repo.commit({"conftest.py": "import time\nopen('../started', 'w').close()\ntime.sleep(600)\n"})
     call = asyncio.create_task(RepoTests().perform(SuiteArguments(path="repo"), context))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not (context.workspace / "started").exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
     context.kill.set()

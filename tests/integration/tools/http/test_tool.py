@@ -15,6 +15,7 @@ from core.tools.http import Http
 from core.tools.registry import Registry
 from tests.integration.tools.http.conftest import Allowed, Serve
 from tests.integration.tools.http.server import answer, silent
+from tests.patience import PATIENCE_S
 
 REGISTRY = Registry([Http()])
 SECRET = "s3cret-value-of-a-token"
@@ -111,7 +112,7 @@ async def test_a_call_that_is_killed_while_it_waits_is_not_known(
     server = serve(silent)
     context = allowed(server.place)
     calling = asyncio.create_task(call(context, method=method, url=server.url))
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         while not server.requests:  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
     context.kill.set()

@@ -19,6 +19,7 @@ from core.tools.base import ToolContext
 from core.tools.mcp.tool import McpTool
 from core.tools.registry import Registry
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
+from tests.patience import PATIENCE_S
 
 SOON_S = 12.0
 """Enough for a server to start on a busy machine, and little enough to wait for one that says nothing."""
@@ -26,7 +27,7 @@ SOON_S = 12.0
 
 def until(look: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    ends_s = time.monotonic() + 40
+    ends_s = time.monotonic() + PATIENCE_S
     while not look():
         assert time.monotonic() < ends_s
         time.sleep(0.05)
