@@ -1,7 +1,7 @@
 """OpenAI's chat completions, as a stream."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.vendors.wire import Json, Say, Vendor, Wire, pieces, served
@@ -42,8 +42,13 @@ _WIRE = Wire("/v1/chat/completions", _openai, f"data: {json.dumps(_TROUBLE)}\n\n
 
 
 @asynccontextmanager
-async def openai_server(*answers: Say) -> AsyncIterator[Vendor]:
-    """A server with OpenAI's interface; its `url` ends as the client wants it."""
+async def openai_server(*answers: Say, answering: Callable[[Json], Say] | None = None) -> AsyncIterator[Vendor]:
+    """A server with OpenAI's interface; its `url` ends as the client wants it.
+
+    Args:
+        answering: Says what is answered to a request, in place of `answers`.
+    """
     async with served(_WIRE, list(answers)) as vendor:
+        vendor.answering = answering
         vendor.url += "/v1"
         yield vendor

@@ -65,8 +65,12 @@ class Vendor:
     """How often whoever had asked went away before the end."""
     lines: Callable[[], int] = lambda: 0
     """How many connections it has."""
+    answering: Callable[[Json], Say] | None = None
+    """Says what is answered to a request, in place of `answers`."""
 
-    def next(self) -> Say:
+    def next(self, body: Json) -> Say:
+        if self.answering is not None:
+            return self.answering(body)
         self.served.append(self.answers.pop(0) if self.answers else Say("I have nothing more to say."))
         return self.served[-1]
 
@@ -112,7 +116,7 @@ async def served(
         arrived_ns = time.monotonic_ns()
         vendor.asked.append(body)
         vendor.headers.append(dict(request.headers))
-        say = vendor.next()
+        say = vendor.next(body)
         await asyncio.sleep(say.hang_s)
         if vendor.gate is not None:
             await vendor.gate.wait()

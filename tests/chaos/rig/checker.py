@@ -38,7 +38,6 @@ ELSEWHERE = {
     "I33": "once the signed log exists",
     "I41": "once the signed log exists",
     "I44": "tests/security/ingress: this rig speaks Socket Mode",
-    "I23": "tests/integration/worker/test_spending: no run of this rig thinks with a model",
 }
 """Rules that this rig does not put to the test, and why."""
 
@@ -59,6 +58,7 @@ class History:
     votes: Sequence[Row]
     approvals: Mapping[str, Row]
     late: Sequence[Row]
+    spend: Sequence[Row]
     effects: Sequence[Json]
     messages: Sequence[Json]
 
@@ -66,7 +66,7 @@ class History:
 async def history(house: Installation, messages: Sequence[Json]) -> History:
     """Read it."""
     database = Database(house.database_url)
-    tables = ("runs", "tool_calls", "call_attempts", "votes", "approvals", "late_results")
+    tables = ("runs", "tool_calls", "call_attempts", "votes", "approvals", "late_results", "spend")
     try:
         async with database.read() as connection:
             rows = {name: (await connection.execute(text(f"SELECT * FROM {name}"))).mappings().all() for name in tables}
@@ -79,6 +79,7 @@ async def history(house: Installation, messages: Sequence[Json]) -> History:
         rows["votes"],
         {row["id"]: row for row in rows["approvals"]},
         rows["late_results"],
+        rows["spend"],
         await house.effects(),
         messages,
     )
@@ -105,6 +106,7 @@ async def violations(house: Installation, seen: History, *, steady: bool = True)
     found += [line async for line in _inside(house) if steady or line.split()[0] not in BY_THE_CLOCK]
     found += _leaks(house, seen)
     found += _left(seen)
+    found += _unpaid(house, seen)
     found += _sizes(house)
     return found
 
@@ -268,6 +270,18 @@ def _leaks(house: Installation, seen: History) -> Iterator[str]:
     for rows in (seen.runs, seen.calls.values(), seen.attempts, seen.late):
         if any(CANARY in str(value) for row in rows for value in row.values()):
             yield "I35 the secret stands in the database"
+
+
+def _unpaid(house: Installation, seen: History) -> Iterator[str]:
+    """No answer a model has begun is free, whoever was gone by then."""
+    spent: Counter[str] = Counter()
+    for row in seen.spend:
+        if row["budget_id"].startswith("run:"):
+            spent[row["run_id"]] += row["reserved"] if row["settled"] is None else row["settled"]
+    for run in seen.runs:
+        charged, said = house.mind.charged[house.mind.requests.get(run["message_ts"], "")], spent[run["id"]]
+        if charged > said:
+            yield f"truth: the model charged {run['id']} {charged} micro-USD, and it says that it spent {said}"
 
 
 def _left(seen: History) -> Iterator[str]:

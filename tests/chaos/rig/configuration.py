@@ -3,6 +3,7 @@
 Every effect asks, so that each trial passes through a question, a card, a click and a decision as well.
 """
 
+import json
 from pathlib import Path
 
 from bot.playground.seed import DEMO_TEAM, Json
@@ -15,6 +16,8 @@ CHANNELS = 24
 """Slack takes one post a second and channel; the trials are spread."""
 CANARY = "canary-7d1c0f6e-9a35"
 """A secret that is sent to the witness, and may be found nowhere else."""
+PRICE = (2, 10)
+"""What the model takes for a token read and one written, in micro-USD."""
 
 _HEAD = """\
 principals:
@@ -62,9 +65,32 @@ _PLAYBOOK = """\
       - id: effect
         title: Act outside
         tool: outside.{kind}
-        with: {{method: {method}, url: "http://127.0.0.1:{port}/{kind}"{body}}}
+        with: {effect}
       - {{id: keep, title: Keep the note, tool: artifact, with: {{path: note.txt}}}}
     summary: done
+"""
+
+_MODEL = """
+models:
+  main:
+    provider: openai-compatible
+    model: clever-1
+    url: "{url}"
+    max-output: 1000
+    price: {{input: "{read}", output: "{wrote}"}}
+
+budgets: {{person-day: "1000.00", channel-month: "1000.00"}}
+
+agents:
+"""
+_AGENT = """\
+  - name: {name}
+    title: Think, and act outside, {kind}
+    model: main
+    instructions: Write note.txt, act at http://127.0.0.1:{port}/{kind}, and keep note.txt.
+    tools: [files.write, artifact, outside.{kind}]
+    budget: "5.00"
+    done-when: {{artifacts: [note.txt]}}
 """
 
 _OTHERS = """\
@@ -106,17 +132,30 @@ _OTHERS = """\
 """
 
 
-def configuration(port: int, repository: Path) -> str:
-    """The configuration for a witness that listens on this port, and a repository to push to."""
+def agent(kind: str) -> str:
+    """The name of the agent that does what the playbook of a class does."""
+    return f"thinks-{kind}"
+
+
+def effect(kind: str, port: int) -> Json:
+    """The arguments of the call that has an effect at the witness."""
+    url = f"http://127.0.0.1:{port}/{kind}"
+    return {"method": "GET", "url": url} if kind == "pure" else {"method": "POST", "url": url, "json": {"amount": "3"}}
+
+
+def configuration(port: int, repository: Path, model: str) -> str:
+    """The configuration for a witness that listens on this port, a repository to push to, and a model's address."""
     tools = _HEAD.format()
     for kind in CLASSES:
         tools += _TOOL.format(kind=kind, port=port, timeout=TIMEOUT_S)
         tools += _PROBE.format(port=port) if kind == "reconcilable" else ""
     playbooks = "\nplaybooks:\n"
     for kind in CLASSES:
-        method, body = ("GET", "") if kind == "pure" else ("POST", ', json: {amount: "3"}')
-        playbooks += _PLAYBOOK.format(kind=kind, method=method, body=body, port=port)
-    return tools + playbooks + _OTHERS.format(repository=repository)
+        playbooks += _PLAYBOOK.format(kind=kind, effect=json.dumps(effect(kind, port)))
+    agents = _MODEL.format(url=model, read=PRICE[0], wrote=PRICE[1])
+    for kind in CLASSES:
+        agents += _AGENT.format(name=agent(kind), kind=kind, port=port)
+    return tools + playbooks + _OTHERS.format(repository=repository) + agents
 
 
 def team() -> Json:

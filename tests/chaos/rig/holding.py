@@ -14,6 +14,7 @@ from tests.acceptance.team import Team
 from tests.chaos.rig.checker import history, transitions, violations
 from tests.chaos.rig.configuration import CLASSES
 from tests.chaos.rig.installation import installed
+from tests.chaos.rig.mind import AGENTS
 from tests.chaos.rig.nemesis import Nemesis
 from tests.chaos.rig.people import People
 from tests.chaos.rig.trials import ONE_AT_A_TIME, POINTS, Field, Trial
@@ -124,7 +125,7 @@ async def under_fire(
         under_way: list[Trial] = []
         try:
             for _ in range(count):
-                kind = rng.choice((*CLASSES, *CLASSES, *CLASSES, "busy"))
+                kind = rng.choice((*CLASSES, *CLASSES, *AGENTS, "busy"))
                 trial = Trial("fire", kind, await where.ask(kind), time.monotonic())
                 if kind == "busy":
                     where.people.unwanted.add(trial.root)

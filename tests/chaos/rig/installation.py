@@ -29,6 +29,7 @@ from core.store import schema
 from core.store.session import Database
 from tests import nursery
 from tests.chaos.rig.configuration import CANARY, configuration, team
+from tests.chaos.rig.mind import Mind, thinking
 from tests.integration.store.proxies import Wire
 from tests.servers import PostgresServer
 
@@ -52,6 +53,7 @@ class Installation:
     redis: EmbeddedRedis
     postgres: PostgresServer | None
     wire: Wire | None
+    mind: Mind
     parts: dict[str, Part] = field(default_factory=dict)
     deaths: Counter[str] = field(default_factory=Counter)
     """How often each part ended."""
@@ -160,7 +162,7 @@ class Installation:
         self.parts["witness"] = witness
         port = int(witness.ready.split()[1])
         self.witness_url = f"http://127.0.0.1:{port}"
-        (self.home / "banksman.yml").write_text(configuration(port, self.repository))
+        (self.home / "banksman.yml").write_text(configuration(port, self.repository, self.mind.url))
         (self.home / "team.json").write_text(json.dumps(team()))
         place = ["--data", str(self.home / "playground"), "--port", "0", "--seed", str(self.home / "team.json")]
         playground = self._part(
@@ -244,7 +246,8 @@ async def installed(database: str, *, keep: Path | None = None) -> AsyncIterator
             "CHAOS": str(home / "chaos"),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path and Path(path, "core").is_dir()),
         }
-        this = Installation(home, _repository(stack), url, environment, redis, postgres, wire)
+        mind = await stack.enter_async_context(thinking())
+        this = Installation(home, _repository(stack), url, environment, redis, postgres, wire, mind)
         stack.push_async_callback(this._end)
         stack.callback(lambda: this.redis.stop())
         try:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -70,7 +71,7 @@ class Nemesis:
         return (
             "kill", "kill", "kill-at", "kill-at", "suspend", "suspend-at", "terminate", "redis-flush", "redis-kill",
             "redis-gone", "redis-pause", "redis-full", "slack-api", "slack-delivery", "slack-socket", "outside",
-            "outside", "stop-a-run", "freeze", *database, *(("clock",) if self.shifts else ()),
+            "outside", "model", "model", "stop-a-run", "freeze", *database, *(("clock",) if self.shifts else ()),
         )  # fmt: skip
 
     async def strike(self, kind: str) -> None:
@@ -93,6 +94,7 @@ class Nemesis:
         await asyncio.to_thread(self._redis_room)
         await self.team.act("faults", kind="clear")
         await self.field_.witness(kind="*", fault="clear")
+        self.house.mind.troubles.clear()
         if self.house.postgres is not None:
             await asyncio.to_thread(self._no_40001)
             assert self.house.wire is not None
@@ -249,13 +251,22 @@ class Nemesis:
         seconds = self.rng.choice((0.5, 2.0, 6.0))
         await self.field_.witness(kind=self.rng.choice(CLASSES), fault=fault, seconds=seconds)
 
+    async def _model(self) -> None:
+        how: dict[str, Any] = self.rng.choice(
+            ({"status": 429}, {"status": 500}, {"cut": True}, {"stops": True}, {"drops": True}, {"fails": True},
+             {"hang_s": self.rng.uniform(1, 15)})
+        )  # fmt: skip
+        self.house.mind.goes_wrong(self.rng.randint(1, 2), **how)
+
     async def _stop_a_run(self) -> None:
         open_ = [trial.root for trial in self.field_.trials if not trial.ended]
         if open_:
             await self.people.kill(self.rng.choice(open_), by=self.rng.choice(("requester", "operator", "approver")))
 
     async def _freeze(self) -> None:
-        scope = self.rng.choice(("everything", "agent:opaque", "tool:outside.idempotent", "agent:pure"))
+        scope = self.rng.choice(
+            ("everything", "agent:opaque", "tool:outside.idempotent", "agent:pure", "agent:thinks-opaque")
+        )
         if await self._cli("freeze", scope, "--reason", "chaos"):
             await asyncio.sleep(self.rng.uniform(0, 2))
             while not await self._cli("thaw", scope):

@@ -23,6 +23,7 @@ from core.store.session import Database
 from tests.acceptance.team import Team
 from tests.chaos.rig.configuration import CLASSES, channel
 from tests.chaos.rig.installation import Installation
+from tests.chaos.rig.mind import AGENTS
 from tests.chaos.rig.people import People
 
 SETTLED_WITHIN_S = 300.0
@@ -83,7 +84,12 @@ class Field:
     async def ask(self, what: str) -> str:
         """Have somebody ask for something in the channel whose turn it is; the message's ts."""
         self._asked += 1
-        return await self.team.say(f"@banksman {what}", channel=channel(self._asked))
+        where = channel(self._asked)
+        if what not in AGENTS:
+            return await self.team.say(f"@banksman {what}", channel=where)
+        root = await self.team.say(f"@banksman {what} t{self._asked}", channel=where)
+        self.house.mind.requests[root] = f"t{self._asked}"
+        return root
 
     async def run_of(self, root: str) -> RunView | None:
         """The run a message asked for, once there is one."""

@@ -104,7 +104,7 @@ def python(spec: Callable[..., ProcessSpec]) -> Callable[..., ProcessSpec]:
     """Builds a call that runs some Python, by the tools' interpreter without its packages."""
 
     def build(source: str, **fields: object) -> ProcessSpec:
-        fields.setdefault("limits", Limits(wall_s=8))
+        fields.setdefault("limits", Limits(wall_s=PATIENCE_S))
         return spec("python", "-I", "-S", "-c", source, **fields)
 
     return build
