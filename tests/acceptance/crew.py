@@ -16,6 +16,7 @@ import pytest
 from core.execution.processes import Process, read
 from tests.acceptance.house import ROOT, STOP_WITHIN_S, Installation, clean_environment, homes, until
 from tests.servers import PostgresServer
+from tests.trees import found_below
 from worker.neighbours import Lock, reaper_lock
 
 
@@ -69,8 +70,12 @@ class Crew(Installation):
 
     def deaths(self) -> list[dict[str, Any]]:
         """What anybody said about workers that died, reapers included."""
-        logs = [*self.home.glob("*.log"), *self.home.glob("**/logs/*.log")]
-        return [entry for path in set(logs) for entry in _entries(path) if entry.get("action") == "worker_died"]
+        return [
+            entry
+            for path in found_below(self.home, "*.log")
+            for entry in _entries(path)
+            if entry.get("action") == "worker_died"
+        ]
 
     def end(self) -> None:
         """End every worker, and wait for the reapers they started."""
@@ -86,7 +91,7 @@ class Crew(Installation):
                 process.wait()
                 assert process.stdout is not None
                 process.stdout.close()
-            for lock in self.home.glob(f"**/{reaper_lock(self.home).name}"):
+            for lock in found_below(self.home, reaper_lock(self.home).name):
                 until(Lock(lock).is_free, "a reaper to end")
 
 

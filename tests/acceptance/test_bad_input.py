@@ -9,6 +9,7 @@ from tests.acceptance.conftest import Builder
 from tests.acceptance.house import House, banksman
 from tests.acceptance.team import DATA, OPS, Team, button, cards, run_of, user, words
 from tests.acceptance.test_story import CSV, MEAN_OF_VISITS
+from tests.trees import found_below
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8d"
@@ -101,7 +102,7 @@ async def test_a_table_that_is_only_odd_is_reported_on(
 
     await team.card(root, "Completed")
     await team.answered(root, said, "no effects outside", "3 files")
-    outside = [*sqlite_house.home.parent.glob("x.csv"), *sqlite_house.home.rglob("x.csv")]
+    outside = [*sqlite_house.home.parent.glob("x.csv"), *found_below(sqlite_house.home, "x.csv")]
     assert [] == outside, "inputs are kept by digest, and the workspace is gone"
 
 

@@ -5,6 +5,7 @@ compare it with the witness' ledger, with what Slack holds, and with the process
 line that begins with the rule's id.
 """
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from core.store.session import Database
 from tests.acceptance.team import BOT, button, cards, words
 from tests.chaos.rig.configuration import CANARY, CHANNELS, channel
 from tests.chaos.rig.installation import Installation
+from tests.trees import found_below
 
 Json = dict[str, Any]
 Row = Mapping[str, Any]
@@ -263,10 +265,11 @@ def _leaks(house: Installation, seen: History) -> Iterator[str]:
     """The secret stands nowhere but with the witness."""
     if any(CANARY in words(message) for message in seen.messages):
         yield "I35 the secret stands in Slack"
-    places = [*(house.home / "logs").glob("*.log"), *(house.home / "artifacts").rglob("*"), house.home / "banksman.db"]
-    for path in places:
-        if path.is_file() and CANARY.encode() in path.read_bytes():
-            yield f"I35 the secret stands in {path.relative_to(house.home)}"
+    kept = found_below(house.home / "artifacts")
+    for path in (*(house.home / "logs").glob("*.log"), *kept, house.home / "banksman.db"):
+        with contextlib.suppress(FileNotFoundError):  # what nobody refers to may be collected just now
+            if path.is_file() and CANARY.encode() in path.read_bytes():
+                yield f"I35 the secret stands in {path.relative_to(house.home)}"
     for rows in (seen.runs, seen.calls.values(), seen.attempts, seen.late):
         if any(CANARY in str(value) for row in rows for value in row.values()):
             yield "I35 the secret stands in the database"

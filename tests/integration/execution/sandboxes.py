@@ -17,6 +17,7 @@ from core.execution.local import LocalEnvironment
 from core.execution.sandbox import probe_environment
 from tests import skips
 from tests.patience import PATIENCE_S
+from tests.trees import found_below
 
 ROOT = Path(__file__).resolve().parents[3]
 LEVELS = (SandboxLevel.BWRAP, SandboxLevel.LANDLOCK)
@@ -117,7 +118,7 @@ def nothing_is_left(label: CallLabel, tmp_path: Path) -> Iterator[None]:
     assert {} == labelled(run_id=label.run_id)
     assert [] == list((tmp_path / "spool").glob("banksman-call-*/*"))
     for tree in ("memory", "pids"):
-        assert [] == list(Path("/sys/fs/cgroup", tree).rglob(f"banksman.{label.run_id}*"))
+        assert [] == list(found_below(Path("/sys/fs/cgroup", tree), f"banksman.{label.run_id}*"))
 
 
 async def until(condition: Callable[[], object], *, within_s: float = PATIENCE_S) -> None:

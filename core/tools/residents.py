@@ -1,0 +1,197 @@
+"""Programs that stay with a run between its calls: as long as one worker has the run in hand, and no longer.
+
+A slice has its own. What stays carries the label of the call that started it, with the run and the fence of the slice,
+so whoever stops the run or takes it over ends it like a call. It is spoken to over a channel of its own, a line a
+request; it answers in lines, the last of them an object. Whatever does not answer in time, or breaks, is ended with
+everything it started: what it does beyond its answer nobody would know. The next request starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.execution.base import ProcessResult
+
+MOST = 4
+"""Programs of one run that stay at the same time: the one that was asked longest ago makes room."""
+
+STAYS_S = 24 * 3600.0
+"""The bound of what has none of its own: a slice is over long before."""
+
+_LINE_BYTES = 16 << 20
+_LEAVE_S = 2.0
+"""How long a program may take leave of what it speaks to, before it is ended."""
+
+Start = Callable[[Path, socket.socket, asyncio.Event], Awaitable[ProcessResult]]
+"""Runs the program, given a directory of its own, the channel it is spoken to over, and what ends it."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of one request."""
+
+    said: str
+    """Every line of it; the last one is its answer, if it gave one."""
+    result: ProcessResult | None
+    """How the program ended; `None` = it is still there, which only a program that has answered is."""
+    was_there: bool
+    """Whether it was there before the request came."""
+
+
+class Residents:
+    """What stays with one run.
+
+    Args:
+        scratch: An existing directory only the platform can write.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._here: dict[str, _Resident] = {}
+        self._numbers = itertools.count(1)
+
+    async def ask(
+        self, who: str, start: Start, request: bytes, *, call_id: str, timeout_s: float, kill: asyncio.Event
+    ) -> Heard:
+        """Ask a program one thing, after starting it if it is not there.
+
+        Args:
+            who: What the program is; another configuration of it is another program.
+            request: One line, without its end.
+            call_id: Whose call this is.
+            timeout_s: For all of it.
+            kill: As in `ToolContext`.
+        """
+        resident = self._here.pop(who, None)
+        if was_there := resident is not None and not resident.is_over:
+            assert resident is not None
+        else:
+            if resident is not None:
+                await resident.end()
+            while len(self._here) >= MOST:
+                await self._here.pop(next(iter(self._here))).end()
+            resident = await self._begun(start, call_id)
+        self._here[who] = resident
+        try:
+            said = await resident.asked(request, timeout_s, kill)
+        except BaseException:
+            del self._here[who]
+            await asyncio.shield(resident.end(at_once=True))
+            raise
+        if said.whole and not said.over:
+            return Heard(said.text, None, was_there)
+        del self._here[who]
+        result = await resident.end(at_once=said.late or kill.is_set())
+        if said.whole:
+            result = replace(result, ended="exited", limit=None)
+        elif kill.is_set():
+            result = replace(result, ended="killed")
+        elif said.late:
+            limit = f"It ran for more than {timeout_s:.0f} s and was stopped."
+            result = replace(result, ended="timed-out", limit=limit)
+        return Heard(said.text, result, was_there)
+
+    async def end(self, *, at_once: bool) -> int:
+        """End all of them; returns when nothing is left.
+
+        Args:
+            at_once: Without leaving them time to take leave.
+
+        Returns:
+            How many processes had to be ended.
+        """
+        here, self._here = list(self._here.values()), {}
+        results = await asyncio.gather(*(resident.end(at_once=at_once) for resident in here), return_exceptions=True)
+        return sum(result.processes_ended for result in results if isinstance(result, ProcessResult))
+
+    async def _begun(self, start: Start, call_id: str) -> _Resident:
+        # Named so that tidying sees whose it is.
+        directory = self._scratch / f"{call_id}-stays-{next(self._numbers)}"
+        await asyncio.to_thread(directory.mkdir, mode=0o700)
+        ours, theirs = socket.socketpair()
+        stop = asyncio.Event()
+        running = asyncio.ensure_future(start(directory, theirs, stop))
+        # A program that was refused never took it.
+        running.add_done_callback(lambda _: theirs.close())
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
+        return _Resident(directory, reader, writer, stop, running)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was said to a request."""
+
+    text: str
+    whole: bool
+    """Whether it ends with an answer."""
+    over: bool = False
+    """Whether the program says that it cannot go on."""
+    late: bool = False
+
+
+class _Resident:
+    """One program."""
+
+    def __init__(
+        self,
+        directory: Path,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        stop: asyncio.Event,
+        running: asyncio.Future[ProcessResult],
+    ) -> None:
+        self._directory = directory
+        self._reader = reader
+        self._writer = writer
+        self._stop = stop
+        self._running = running
+
+    @property
+    def is_over(self) -> bool:
+        return self._running.done()
+
+    async def asked(self, request: bytes, timeout_s: float, kill: asyncio.Event) -> _Said:
+        lines: list[str] = []
+        hearing = asyncio.ensure_future(self._hear(request, lines))
+        killing = asyncio.ensure_future(kill.wait())
+        try:
+            done, _ = await asyncio.wait({hearing, killing}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            killing.cancel()
+            if not hearing.done():
+                hearing.cancel()
+        if hearing not in done:
+            return _Said("".join(lines), whole=False, late=not kill.is_set())
+        return hearing.result()
+
+    async def _hear(self, request: bytes, lines: list[str]) -> _Said:
+        try:
+            self._writer.write(request + b"\n")
+            await self._writer.drain()
+            while line := await self._reader.readline():
+                lines.append(line.decode(errors="replace"))
+                if lines[-1].startswith("{"):
+                    return _Said("".join(lines), whole=True, over='"over": true' in lines[-1][-20:])
+        except (OSError, ValueError):  # it is gone, or says more than anybody would read
+            pass
+        return _Said("".join(lines), whole=False)
+
+    async def end(self, *, at_once: bool = False) -> ProcessResult:
+        """End it with everything it started; how it ended."""
+        with contextlib.suppress(OSError):
+            self._writer.close()
+        if at_once:
+            self._stop.set()
+        await asyncio.wait({self._running}, timeout=None if at_once else _LEAVE_S)
+        self._stop.set()
+        try:
+            return await self._running
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
