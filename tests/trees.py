@@ -1,4 +1,4 @@
-"""Looking through directories in which others are at work: what goes meanwhile is passed over, which `rglob` does not."""
+"""Looking through directories in which others are at work: what goes meanwhile is passed over, as by no `rglob`."""
 
 import os
 from collections.abc import Iterator

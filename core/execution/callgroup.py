@@ -39,7 +39,12 @@ class CallGroup:
         return f"{self.path}/cgroup.procs"
 
     def exceeded(self) -> str | None:
-        """Name the first limit that this group has run into, if any."""
+        """Name the first limit that this group has run into, if any.
+
+        Whoever ends the call from outside lets nothing more start, and the kernel counts what tried: that is no limit.
+        """
+        if self._is_stopped():
+            return None
         for limit, (name, key) in self._counters.items():
             try:
                 with open(f"{self.path}/{name}", "rb") as file:  # noqa: PTH123
@@ -51,6 +56,13 @@ class CallGroup:
                 if word == key.encode() and int(value) > 0:
                     return limit
         return None
+
+    def _is_stopped(self) -> bool:
+        try:
+            with open(f"{self.path}/pids.max", "rb") as file:  # noqa: PTH123
+                return file.read().strip() == b"0"
+        except OSError:
+            return False
 
     def stop_starting(self) -> None:
         """Let no more processes start in it, or end them all at once where the kernel can."""
