@@ -8,12 +8,16 @@ repeat them. How a process is confined is decided in `recipe.py`; how it is run 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
+
+CHANNEL = 64
+"""Above everything the start of a program needs for itself."""
 
 Ended = Literal["exited", "signaled", "timed-out", "limit", "killed", "not-started"]
 
@@ -94,6 +98,9 @@ class ProcessSpec:
     limits: Limits = field(default_factory=Limits)
     cwd: str = "."
     """Relative to the workspace, and inside it."""
+    channel: socket.socket | None = None
+    """What the program finds as descriptor `CHANNEL`, to be spoken to while it runs. It is given away: `run` closes it
+    here, so whoever holds the other end reads to an end once nothing of the call is left."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.execution.request import BwrapRequest, Request
 
 _STATUS, _HOLD, _ARGUMENTS, _FILTER = 3, 4, 5, 6
+_CHANNEL = 64  # `base.CHANNEL`, which would cost the supervisor's start
 _ABOVE = 20  # where descriptors wait that are about to be moved to the numbers above
 
 _WRAPPER = """\
@@ -119,6 +120,8 @@ def launch(request: Request, doors: list[str]) -> Program:
         try:
             limits = [(name, value) for name, value in request["rlimits"]]
             confine.prepare(parent, (stdin, stdout, stderr), doors, limits, request["mark"])
+            if request["channel"] >= 0:
+                os.dup2(request["channel"], _CHANNEL)
             if request["bwrap"] is not None:
                 step = "starting bwrap"
                 _exec_bwrap(request, request["bwrap"], status, hold, failed)
@@ -130,8 +133,9 @@ def launch(request: Request, doors: list[str]) -> Program:
             os.write(failed, f"{step}: {error.strerror if isinstance(error, OSError) else error!r}".encode())
         finally:
             os._exit(127)
-    for descriptor in (stdin, stdout, stderr, failed, status, hold, channel):
-        os.close(descriptor)
+    for descriptor in (stdin, stdout, stderr, failed, status, hold, channel, request["channel"]):
+        if descriptor >= 0:
+            os.close(descriptor)
     program = Program(pid, stdin_ours, stdout_ours, stderr_ours)
     if request["bwrap"] is not None:
         program.status = status_ours
@@ -160,7 +164,7 @@ def _exec_bwrap(request: Request, bwrap: BwrapRequest, status: int, hold: int, f
     failed = fcntl.fcntl(failed, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
     for place, descriptor in moved.items():
         os.dup2(descriptor, place)
-    confine.close_above(max(places) + 1, keep=(failed,))
+    confine.close_above(max(places) + 1, keep=(failed, *_kept(request)))
     seccomp = ["--seccomp", str(_FILTER)] if request["filter"] else []
     argv = [bwrap["program"], "--args", str(_ARGUMENTS), *seccomp, "--", "/bin/sh", "-c", _WRAPPER, "call"]
     # bwrap itself runs outside of what it makes, where the program's variables (LD_PRELOAD) must not reach.
@@ -174,12 +178,16 @@ def _confine_here(request: Request, channel: int, failed: int) -> None:
     if landlock is not None:
         confine.drop_privileges()
         confine.restrict(landlock["version"], [(path, rights) for path, rights in landlock["rules"]])
-    confine.close_above(3, keep=(channel, failed))
+    confine.close_above(3, keep=(channel, failed, *_kept(request)))
     if request["filter"]:
         listener = confine.load_filter(binascii.a2b_base64(request["filter"]), listen=landlock is not None)
         if listener is not None:
             confine.send_descriptor(channel, listener)
             os.close(listener)
+
+
+def _kept(request: Request) -> tuple[int, ...]:
+    return (_CHANNEL,) if request["channel"] >= 0 else ()
 
 
 def _unshell(code: int) -> int:

@@ -66,6 +66,7 @@ class LocalEnvironment:
         """
         request = self._request(spec)
         if isinstance(request, str):
+            _give_away(spec)
             return self.not_started(spec, request)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -76,11 +77,14 @@ class LocalEnvironment:
                 env={VARIABLE: encode(spec.label)},
                 cwd="/",
                 start_new_session=True,
+                pass_fds=() if spec.channel is None else (spec.channel.fileno(),),
             )
         except BaseException:
             # No supervisor has read the request, so nobody else removes it. This is cancellation or a full host.
             remove_tree(request["directory"])
             raise
+        finally:
+            _give_away(spec)
         attending = asyncio.create_task(self._attend(process, spec, request, kill))
         canceled = False
         while not attending.done():
@@ -211,6 +215,12 @@ class LocalEnvironment:
 def command(spec: ProcessSpec) -> list[str]:
     """The supervisor's command line; the label stands on it for those who look for it."""
     return [sys.executable, "-I", "-S", "-c", _BOOT, _ROOT, f"{VARIABLE}={encode(spec.label)}"]
+
+
+def _give_away(spec: ProcessSpec) -> None:
+    """Close what the supervisor has by now, or nobody will have."""
+    if spec.channel is not None:
+        spec.channel.close()
 
 
 def _line(request: Request) -> bytes:

@@ -110,6 +110,7 @@ class Recipe:
             "filter": base64.b64encode(seccomp.compile_filter(self.rules, self.machine)).decode() if self.rules else "",
             "rlimits": limits.rlimits(spec.limits, self.controllers),
             "mark": marks.mark(spec.label),
+            "channel": -1 if spec.channel is None else spec.channel.fileno(),
             "groups": cgroups.requests(self.controllers, spec.label, spec.limits, directory.name[-8:]),
             "wall_s": spec.limits.wall_s,
             "cpu_s": spec.limits.cpu_s,

@@ -54,6 +54,8 @@ class Request(TypedDict):
     rlimits: list[tuple[str, int]]
     mark: int
     """Stands on every process of the call, see `marks.py`."""
+    channel: int
+    """A descriptor of the supervisor that becomes `base.CHANNEL` of the program; -1 = none."""
     groups: list[GroupRequest]
     wall_s: float
     cpu_s: int

@@ -355,6 +355,12 @@ class Snapshot:
         return next(call for call in self.calls if call.id == call_id)
 
     @property
+    def open_call(self) -> CallRow | None:
+        """The call that is planned or started and not over, if any."""
+        waiting = (CallStatus.INTENT, CallStatus.STARTED)
+        return next((call for call in self.calls if call.call_status in waiting), None)
+
+    @property
     def open_turn(self) -> TurnRow | None:
         """The request to a model that is under way, or was when its worker died."""
         return next((turn for turn in self.turns if turn.status == "started"), None)

@@ -30,6 +30,7 @@ from core.runs.toolbox import DeclaredTool, Toolbox
 from core.secrets import Redactor, SecretRef, SecretSource
 from core.tools.base import Keeping, Outside, ProbeAnswer, Probing, Produced, Tool, ToolContext, ToolResult
 from core.tools.reach import OutOfReach, Reach, check_unbounded
+from core.tools.residents import Residents
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class Bench:
     """Attempts of one call, the first included."""
     most_open_asks: int = 20
     """Questions that may wait for the same approvers at once: more than that nobody reads."""
+    residents: Residents | None = None
+    """What stays between the calls of the run that is driven; `None` = no run is."""
 
     @property
     def toolbox(self) -> Toolbox:
@@ -158,6 +161,7 @@ def context_of(
         scratch_path=bench.scratch / f"{call_id}-{attempt}-{run.fence}",
         timeout_s=timeout_s,
         kill=kill,
+        residents=bench.residents,
         outside=Outside(
             environment=outdoors.environment,
             database_url=outdoors.database_url,
@@ -198,7 +202,7 @@ async def looked_for(
     if after_stop:
         # A run's name on a process would say that something of the run is still alive.
         label = replace(context.label, run_id=f"look_{call.id}")
-        context = replace(context, label=label, looks_after=call.run_id)
+        context = replace(context, label=label, looks_after=call.run_id, residents=None)
     try:
         args = bench.toolbox.validate(declared.tool, json.loads(call.envelope)["args"])
         async with asyncio.timeout(timeout_s + GRACE_S):

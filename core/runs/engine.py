@@ -8,6 +8,7 @@ otherwise end the processes, keep what they found as a late result, and write no
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 
 from core import metrics
@@ -38,6 +39,7 @@ from core.secrets import MissingSecret
 from core.store import freezes
 from core.store import runs as run_queries
 from core.store.lane import Target
+from core.tools.residents import Residents
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +52,13 @@ class Slice:
     """One lease-holding drive of one run."""
 
     def __init__(self, station: Station, snapshot: Snapshot, kill: asyncio.Event) -> None:
-        self._station = station
+        self._residents = Residents(station.bench.scratch)
+        self._station = replace(station, bench=replace(station.bench, residents=self._residents))
         self._snapshot = snapshot
         self._kill = kill
         self._result: tuple[CallRow, CallEnd] | None = None
         """How the last call ended, until that is durable."""
-        self._ends_at_boot_ms = station.clock.boot_ms() + int(steps.SLICE_S * 1000)
+        self._began_at_boot_ms = station.clock.boot_ms()
         self._document = ""
         self.processes_ended = 0
         """Processes its calls left behind and that had to be ended."""
@@ -75,9 +78,12 @@ class Slice:
             self._planner, self._document = self._station.planners.get(found.kind), found.body
             if found.kind == KIND:
                 self._thinker = Thinker(self._station.mind, found.body)
-        while await self._step():
-            pass
-        await self._leave()
+        try:
+            while await self._step():
+                pass
+            await self._leave()
+        finally:
+            await self._let_go()
         if self._run.run_state in TERMINAL:
             crashpoint("CP21")
             await self._station.workspaces.remove(self._run.tenant, self._run.id)
@@ -87,7 +93,7 @@ class Slice:
         """Give back what this slice still holds: a result that is not durable yet, and the lease."""
         while self._run.lease_owner is not None or self._result is not None:
             change = self._parting_change()
-            answer = Refused("fenced") if change is None else await self._station.database.journal.commit(change)
+            answer = Refused("fenced") if change is None else await self._commit(change)
             match answer:
                 case Landed():
                     assert change is not None
@@ -140,7 +146,7 @@ class Slice:
         ended = None if self._result is None else self._result[0].recovery
         if ended is not None:
             crashpoint("CP17", ended)
-        answer = await self._station.database.journal.commit(change)
+        answer = await self._commit(change)
         if answer == Refused("frozen") and self._thinker is not None and self._thinker.thought is not None:
             self._apart = True
             return True
@@ -149,7 +155,7 @@ class Slice:
             if halt is None:
                 return True
             change = halt
-            answer = await self._station.database.journal.commit(change)
+            answer = await self._commit(change)
         if isinstance(answer, Refused) and answer.why == "budget":
             if self._result is not None or (self._thinker is not None and self._thinker.thought is not None):
                 # What has happened is written down whether or not there is money for what comes next.
@@ -157,7 +163,7 @@ class Slice:
                 return True
             assert self._asked is not None and self._thinker is not None
             change = self._thinker.over_budget(self._snapshot, self._asked, answer.detail, self._stamp())
-            answer = await self._station.database.journal.commit(change)
+            answer = await self._commit(change)
         match answer:
             case Refused("stale"):
                 return await self._read_again()
@@ -172,7 +178,7 @@ class Slice:
             crashpoint("CP19", ended)
         if self._run.run_state is RunState.WAITING_FOR_APPROVAL:
             crashpoint("CP09")
-        call = _open_call(self._snapshot)
+        call = self._snapshot.open_call
         if call is not None and call.call_status is CallStatus.STARTED and self._run.lease_owner is not None:
             self._result = call, await self._perform(call)
         turn = self._snapshot.open_turn
@@ -180,6 +186,14 @@ class Slice:
             boot_ms = self._station.clock.boot_ms()
             await self._thinker.think(self._snapshot, turn, self._kill, boot_ms=boot_ms)
         return self._run.lease_owner is not None
+
+    async def _commit(self, change: RunChange) -> Landed | Refused:
+        if change.run.get("lease_owner", "") is None:
+            await self._let_go()  # whoever takes the run up next has nothing beside it
+        return await self._station.database.journal.commit(change)
+
+    async def _let_go(self) -> None:
+        self.processes_ended += await self._residents.end(at_once=self._kill.is_set())
 
     async def _landed(self, change: RunChange) -> None:
         """Go on from what is durable now."""
@@ -209,7 +223,7 @@ class Slice:
         """Everything that can be committed now, in one change: the last result, planning, the next start."""
         snapshot, change, rules = self._snapshot, None, self._station.bench.rules()
         stamp = self._stamp()
-        open_call = _open_call(snapshot)
+        open_call = snapshot.open_call
         asked = snapshot.open_turn
         if self._result is not None:
             change = self._ended(*self._result, stamp)
@@ -241,7 +255,8 @@ class Slice:
         return turn if change is None else merged(change, turn)
 
     def _over_time(self) -> bool:
-        return self._station.clock.boot_ms() >= self._ends_at_boot_ms
+        most_s = steps.STAYING_SLICE_S if self._residents.any else steps.SLICE_S
+        return self._station.clock.boot_ms() - self._began_at_boot_ms >= most_s * 1000
 
     def _ended(self, call: CallRow, end: CallEnd, stamp: Stamp) -> RunChange:
         """A call's end as it is written down; one that can be looked for is not given up as unknown yet."""
@@ -476,22 +491,10 @@ class Slice:
         return True
 
     async def _keep_late(self, call: CallRow, end: CallEnd) -> None:
-        fence = self._run.fence
-        row_id = self._station.bench.ids.new("late")
+        station, run = self._station, self._run
+        row_id, now_ms = station.bench.ids.new("late"), station.clock.wall_ms()
         decide = partial(
-            late_result,
-            call=call,
-            end=end,
-            run_id=self._run.id,
-            fence=fence,
-            worker=self._station.worker,
-            row_id=row_id,
-            now_ms=self._station.clock.wall_ms(),
-        )
-        await self._station.database.journal.command(self._run.tenant, Target(run_id=self._run.id), decide)
-
-
-def _open_call(snapshot: Snapshot) -> CallRow | None:
-    """The call that is planned or started and not over, if any."""
-    waiting = (CallStatus.INTENT, CallStatus.STARTED)
-    return next((call for call in snapshot.calls if call.call_status in waiting), None)
+            late_result, call=call, end=end, run_id=run.id, fence=run.fence, worker=station.worker, row_id=row_id,
+            now_ms=now_ms,
+        )  # fmt: skip
+        await station.database.journal.command(run.tenant, Target(run_id=run.id), decide)

@@ -28,6 +28,8 @@ from core.tools.ask import TOOL as ASK
 
 SLICE_S = 60.0
 """A slice ends at the first step boundary after this long and rings again."""
+STAYING_SLICE_S = 900.0
+"""The same for a slice in which programs stay between calls: they would lose what they remember."""
 
 MAX_EVENTS = 5_000
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from core.execution.base import CallLabel, Environment
 from core.secrets import SecretRef, SecretSource
 from core.tools.reach import Reach
+from core.tools.residents import Residents
 
 Json = Any
 """A JSON value whose shape the tool defines."""
@@ -72,6 +73,8 @@ class ToolContext:
     kill: asyncio.Event
     """Set when the run was stopped or the lease was lost: end at once, leave no process."""
     outside: Outside
+    residents: Residents | None = None
+    """Where programs stay that go on between the calls of this run; `None` = each call is alone."""
     looks_after: str | None = None
     """The stopped run this looks for a call of: then nothing is performed that could change anything."""
 

@@ -7,6 +7,9 @@ files. What an effect does is in the modules of `EFFECTS`; they block, and know 
 
 What has to be made ready first, and changes nothing outside, is done before the look (`READY`), so that as little time
 as possible passes between looking and sending.
+
+A child that speaks to a server may stay with its run (`core.tools.residents`): it then serves one request after the
+other, and looks before each of them.
 """
 
 from __future__ import annotations
@@ -17,10 +20,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+    import socket
+
     from core.execution.base import ProcessResult
     from core.tools.base import ToolContext, ToolResult
 
@@ -47,6 +54,9 @@ READY: Mapping[str, str] = {
 }
 """What is called before the look, in the same way; unless it answers `succeeded`, its answer is the effect's."""
 
+_SPEAKING = "core.tools.mcp.outside"
+"""The module whose server has to be taken leave of at the end, if it was used."""
+
 LOOKED = "looked\n"
 """What the child says once it has looked and before it sends: after this word, silence means that nobody knows."""
 
@@ -65,18 +75,21 @@ async def run_effect(
     *,
     secrets: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
+    stays: str | None = None,
 ) -> ToolResult:
     """Perform an effect in a child of its own, and say how it ended.
 
     Args:
         timeout_s: For all of it; the call's own by default. Two seconds later the child is ended.
+        stays: What the child is: one of that name that is there already is asked, and this one stays for others.
 
     Returns:
         What the effect answered. Without an answer: `unknown` if the child had looked, else `failed-safe`.
     """
-    from core.execution.base import ExecutionError, Limits, ProcessSpec
+    from core.execution.base import CHANNEL, ExecutionError, Limits, ProcessSpec
     from core.tools.base import ToolResult
     from core.tools.program import discard_files
+    from core.tools.residents import STAYS_S
 
     timeout_s = timeout_s or context.timeout_s
     label = context.label
@@ -96,11 +109,12 @@ async def run_effect(
         },
         "chaos": os.environ.get("CHAOS", ""),
     }
+    line = json.dumps(request).encode()
     spec = ProcessSpec(
         argv=(sys.executable, "-I", "-c", _BOOT, _ROOT),
         workspace=context.scratch,
         label=label,
-        stdin=json.dumps(request).encode(),
+        stdin=line,
         limits=Limits(
             wall_s=timeout_s + _MARGIN_S,
             cpu_s=max(60, int(timeout_s)),
@@ -112,25 +126,40 @@ async def run_effect(
         ),
     )
     try:
+        if stays is not None and context.residents is not None:
+
+            async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+                limits = replace(spec.limits, wall_s=STAYS_S, cpu_s=int(STAYS_S))
+                head = json.dumps({"channel": CHANNEL}).encode()
+                staying = replace(spec, workspace=directory, stdin=head, limits=limits, channel=channel)
+                return await context.outside.environment.run(staying, kill=stop)
+
+            heard = await context.residents.ask(
+                stays, start, line, call_id=label.call_id, timeout_s=timeout_s + _MARGIN_S, kill=context.kill
+            )
+            if heard.result is not None:
+                discard_files(heard.result)
+            return _result(heard.said, heard.result, timeout_s)
         result = await context.outside.environment.run(spec, kill=context.kill)
     except ExecutionError as error:
         return ToolResult("unknown", error=error.user_text)
     discard_files(result)
-    return _result(result, timeout_s)
+    return _result(result.stdout.decode(errors="replace"), result, timeout_s)
 
 
-def _result(result: ProcessResult, timeout_s: float) -> ToolResult:
+def _result(said: str, result: ProcessResult | None, timeout_s: float) -> ToolResult:
+    """What the child's words mean, and its end; `None` = it stays."""
     from core.tools.base import ToolResult
 
-    said = result.stdout.decode(errors="replace")
     if (answer := _answer(said)) is not None:
         return ToolResult(
             answer["status"],
             answer.get("out") or {},
             error=answer.get("error"),
             retry_after_s=answer.get("retry_after_s"),
-            processes_ended=result.processes_ended,
+            processes_ended=0 if result is None else result.processes_ended,
         )
+    assert result is not None
     ends = {
         "killed": "it was stopped",
         "timed-out": f"it took longer than {timeout_s:.0f} s",
@@ -166,12 +195,30 @@ def main() -> None:
 
     The last line of its output is the answer.
     """
+    request = json.loads(sys.stdin.buffer.read())
+    if "channel" not in request:
+        _serve(request, sys.stdout)
+    else:
+        with open(request["channel"], closefd=False) as requests, open(request["channel"], "w") as said:  # noqa: PTH123
+            for line in requests:
+                if not _serve(json.loads(line), said):
+                    break
+    if (speaking := sys.modules.get(_SPEAKING)) is not None:
+        speaking.leave()
+
+
+def _serve(request: Mapping[str, Any], said: IO[str]) -> bool:
+    """Serve one request; whether another one may follow."""
     from core.crashpoints import arm, crashpoint
 
     began_s = time.monotonic()
-    request = json.loads(sys.stdin.buffer.read())
     arm(request["chaos"])
     perform = _function(EFFECTS[request["effect"]])
+
+    def answered(answer: Mapping[str, Any]) -> bool:
+        said.write(json.dumps(answer) + "\n")
+        said.flush()
+        return not answer.get("over", False)
 
     def call(function: Perform) -> Mapping[str, Any]:
         left_s = max(1.0, request["timeout_s"] - (time.monotonic() - began_s))
@@ -180,15 +227,13 @@ def main() -> None:
     if request["effect"] in READY:
         ready = call(_function(READY[request["effect"]]))
         if ready["status"] != "succeeded":
-            _say(ready)
-            return
+            return answered(ready)
     if (why_not := _looked(request["look"], request["effect"])) is not None:
-        _say({"status": "failed-safe", "error": why_not})
-        return
-    sys.stdout.write(LOOKED)
-    sys.stdout.flush()
+        return answered({"status": "failed-safe", "error": why_not, "over": True})
+    said.write(LOOKED)
+    said.flush()
     crashpoint("CP14")
-    _say(call(perform))
+    return answered(call(perform))
 
 
 def _looked(look: Mapping[str, Any], effect: str) -> str | None:
@@ -213,8 +258,3 @@ def _function(name: str) -> Perform:
     module, _, function = name.partition(":")
     found: Perform = getattr(importlib.import_module(module), function)
     return found
-
-
-def _say(answer: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()

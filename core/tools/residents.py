@@ -9,7 +9,6 @@ everything it started: what it does beyond its answer nobody would know. The nex
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import shutil
 import socket
@@ -56,6 +55,15 @@ class Residents:
         self._scratch = scratch
         self._here: dict[str, _Resident] = {}
         self._numbers = itertools.count(1)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything stays just now."""
+        return any(not resident.is_over for resident in self._here.values())
+
+    def has(self, who: str) -> bool:
+        """Whether a program is there."""
+        return who in self._here and not self._here[who].is_over
 
     async def ask(
         self, who: str, start: Start, request: bytes, *, call_id: str, timeout_s: float, kill: asyncio.Event
@@ -185,13 +193,12 @@ class _Resident:
 
     async def end(self, *, at_once: bool = False) -> ProcessResult:
         """End it with everything it started; how it ended."""
-        with contextlib.suppress(OSError):
-            self._writer.close()
-        if at_once:
-            self._stop.set()
-        await asyncio.wait({self._running}, timeout=None if at_once else _LEAVE_S)
+        if not at_once:
+            self._writer.close()  # it reads to an end, and leaves
+            await asyncio.wait({self._running}, timeout=_LEAVE_S)
         self._stop.set()
         try:
             return await self._running
         finally:
+            self._writer.close()
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)

@@ -3,7 +3,10 @@
 Whole processes, real servers, the real sandbox. The guide's own configuration and commands are what runs first.
 """
 
+import json
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from core.execution.labels import labelled
+from core.ids import TENANT
 from tests.acceptance.conftest import Builder
-from tests.acceptance.house import ROOT, banksman, homes
+from tests.acceptance.house import ROOT, banksman, homes, until
 from tests.docs.fences import Fence, fences
 
 SERVER = ROOT / "tests" / "integration" / "tools" / "mcp" / "server.py"
@@ -147,3 +152,101 @@ def test_a_tool_that_acts_outside_asks_and_a_changed_one_is_not_called(
     assert "Say it to me" in house.cli("mcp", "diff", "notes", code=1).out
     house.cli("mcp", "accept", "notes/do", "--yes")
     house.cli("mcp", "list", code=0)
+
+
+COUNTER = """\
+import json, sys
+count = 0
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        version = asked["params"]["protocolVersion"]
+        answer = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "c", "version": ""}}
+    elif asked["method"] == "tools/list":
+        answer = {"tools": [{"name": "next", "inputSchema": {"type": "object"}}]}
+    elif asked["method"] == "tools/call":
+        count += 1
+        answer = {"content": [{"type": "text", "text": str(count)}]}
+    elif "id" not in asked:
+        continue
+    else:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "?"}}), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": answer}), flush=True)
+"""
+STAYING = f"""\
+mcp:
+  servers:
+    counter: {{command: [python, -c, {json.dumps(COUNTER)}]}}
+tools:
+  mcp.counter.next: {{tier: workspace, recovery: idempotent}}
+  shell: {{tier: workspace, recovery: idempotent}}
+  files.delete: {{tier: compensable, recovery: idempotent}}
+sandbox: {{level: auto, unsandboxed: refused}}
+playbooks:
+  - name: count
+    title: Count, wait for a file, ask, and count again
+    steps:
+      - {{id: one, title: First, tool: mcp.counter.next}}
+      - {{id: two, title: Second, tool: mcp.counter.next}}
+      - id: gate
+        title: Wait at the gate
+        tool: shell
+        with: {{argv: [sh, -c, "touch gone came; while [ ! -e go ]; do sleep 0.05; done"]}}
+      - {{id: three, title: Third, tool: mcp.counter.next}}
+      - {{id: ask, title: Ask, tool: files.delete, with: {{path: gone}}}}
+      - {{id: four, title: Fourth, tool: mcp.counter.next}}
+    summary: "{" ".join(f"${{{{ steps.{step}.out.text }}}}" for step in ("one", "two", "three", "four"))}"
+"""
+
+
+def test_a_server_stays_while_a_worker_has_the_run_in_hand_and_no_longer(new_house: Builder) -> None:
+    home = homes("house")
+    config = home / "banksman.yml"
+    config.write_text(PEOPLE + STAYING)
+    banksman(home, "mcp", "accept", "counter", "--yes", BANKSMAN_CONFIG=str(config))
+    house = new_house(home=home, BANKSMAN_CONFIG=str(config))
+
+    def at_the_gate() -> tuple[str, Path]:
+        run = house.cli("run", "count", "--as", "requester").out.strip()
+        place = home / "workspaces" / TENANT / run
+        until(lambda: (place / "came").exists(), "the gate")
+        return run, place
+
+    def servers(run: str) -> list[int]:
+        """Whatever has the server's program on its command line, and nothing before it but the interpreter."""
+        return [each.pid for each in labelled(run_id=run) if words_of(each.pid)[2] == COUNTER.encode()]
+
+    def ended(run: str) -> str:
+        [approval] = house.reaches(run, "waiting-for-approval")["approvals"]
+        assert {} == labelled(run_id=run), "nobody has it in hand"
+        house.cli("approve", approval["id"], "--as", "approver", "--yes")
+        outcome = str(house.reaches(run, "completed", "failed")["run"]["outcome"])
+        assert {} == labelled(run_id=run)
+        return outcome
+
+    run, place = at_the_gate()
+    assert 1 == len(servers(run))
+    (place / "go").touch()
+    assert "1 2 3 1" == ended(run)
+
+    stopped, _ = at_the_gate()
+    house.cli("kill", stopped, "--as", "requester")
+    until(lambda: house.show(stopped)["stop"]["confirmed_at"], "the stop to be confirmed")
+    assert {} == labelled(run_id=stopped)
+
+    taken_over, place = at_the_gate()
+    (before,) = servers(taken_over)
+    os.kill(house.part("worker"), signal.SIGKILL)
+    until(lambda: house.show(taken_over)["actions"][2]["attempts"] == 2, "another attempt of the gate")
+    assert [] == [pid for pid in servers(taken_over) if pid == before]
+    (place / "go").touch()
+    assert "1 2 1 1" == ended(taken_over)
+
+
+def words_of(pid: int) -> list[bytes]:
+    """What stands on a command line; at least three, or nothing."""
+    try:
+        return [*Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"), b"", b"", b""]
+    except OSError:
+        return [b"", b"", b""]

@@ -3,7 +3,8 @@
 Each of the two takes a second or more where it is Python, so they take it at the same time. Only the standard library
 is imported here; in the sandbox this is the program that runs, and `client` lies beside it.
 
-Standard input brings one JSON request, as `client.Talk` takes it, with `secrets` and `ends_s`.
+Standard input brings a line about the server, with its `secrets`. Requests follow, as `client.Talk` takes them, with
+`ends_s`: on the channel whose descriptor that line names, or on standard input. Answers go the same way back.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ def begun(server: Mapping[str, Any], secrets: Mapping[str, str]) -> Begun | None
 def not_begun(error: OSError) -> dict[str, Any]:
     """What is answered when a server cannot be started: nothing happened."""
     where = "" if error.filename is None else f": {error.filename}"
-    return {"status": "failed-safe", "error": f"{error.strerror or error}{where}"}
+    return {"status": "failed-safe", "error": f"{error.strerror or error}{where}", "over": True}
 
 
 def main() -> None:
     """Start the server of the request, then leave everything to the client."""
-    request = json.loads(sys.stdin.buffer.read())
+    head = json.loads(sys.stdin.readline())
+    requests, said = sys.stdin, sys.stdout
+    if "channel" in head:
+        requests, said = open(head["channel"], closefd=False), open(head["channel"], "w")  # noqa: PTH123, SIM115
     try:
-        found = begun(request["server"], request["secrets"])
+        found = begun(head["server"], head["secrets"])
     except OSError as error:
-        sys.stdout.write(json.dumps(not_begun(error)) + "\n")
+        said.write(json.dumps(not_begun(error)) + "\n")
+        said.flush()
         return
     spec = importlib.util.spec_from_file_location("mcp_client", Path(__file__).with_name("client.py"))
     assert spec is not None
@@ -58,7 +63,7 @@ def main() -> None:
     client = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = client
     spec.loader.exec_module(client)
-    client.serve(request, found)
+    client.serve(head["server"], head["secrets"], found, requests, said)
 
 
 if __name__ == "__main__":

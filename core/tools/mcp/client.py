@@ -1,12 +1,12 @@
-"""Speaks to one MCP server: lists its tools, compares one with its pin, and calls it once.
+"""Speaks to one MCP server: for each call it lists the tools, compares one with its pin, and calls it.
 
 It is the only module that imports `mcp`, and it imports nothing of ours: in the sandbox it runs from its source, with
 the Python of the tools' environment; outside, in the child that acts there. `begin` has started the server by then, if
 it is one of this machine. It asks nothing of a server but tools, and refuses whatever a server asks: sampling,
 elicitation and roots. All that a server says is bounded here and believed nowhere.
 
-The last line on standard output is the answer. The line `sent` before it says that the call has left: after that word,
-silence means that nobody knows.
+The last line said to a request is the answer. The line `sent` before it says that the call has left: after that word,
+silence means that nobody knows. A server that did not answer, or broke, is not spoken to again: `over` in the answer.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import hashlib
 import json
 import os
 import ssl
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import httpx2
@@ -69,82 +68,122 @@ def pin_of(definition: Mapping[str, Any]) -> str:
 
 
 class Talk:
-    """One server from its start to its end, in two parts: until it is ready for the call, and the call.
+    """One server from its start to its end. Each request has two parts: until it is ready for the call, and the call.
 
     Args:
-        request: `server` (`argv` and `env`, or `url` and `scheme`), and `tool`, `pin` and `args` of a call; without
-            `tool` the answer is the list of tools.
+        server: `argv` and `env`, or `url` and `scheme`.
         secrets: More variables (or headers) of the server, by name.
-        ends_s: When all of it has to be over, as `time.monotonic` counts on this host.
         begun: A server of this machine that was started, and the loop it belongs to.
     """
 
-    def __init__(
-        self, request: Mapping[str, Any], secrets: Mapping[str, str], ends_s: float, begun: Begun | None
-    ) -> None:
-        self._request = request
+    def __init__(self, server: Mapping[str, Any], secrets: Mapping[str, str], begun: Begun | None) -> None:
+        self._server = server
         self._secrets = secrets
-        self._ends_s = ends_s
         self._loop = asyncio.new_event_loop() if begun is None else begun[0]
         self._process = None if begun is None else begun[1]
+        self._request: Mapping[str, Any] = {}
+        self._ends_s = 0.0
+        self._next = asyncio.Event()
+        self._leaving = False
         self._ready: asyncio.Future[Answer] = self._loop.create_future()
         self._go = asyncio.Event()
+        self._done: asyncio.Future[Answer] = self._loop.create_future()
         self._sent = False
-        self._answer: Answer | None = None
-        """What the server answered: kept, however taking leave of it goes."""
         self._refused: set[str] = set()
         self._trouble: list[str] = []
         """Why the connection to a server of this machine broke, if it was not the server that closed it."""
-        self._task: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def ready(self) -> Answer:
-        """Start it, list its tools and compare the one to call; blocks. `succeeded` without `out` = it waits."""
-        self._task = self._loop.create_task(self._talk())
+    @property
+    def is_over(self) -> bool:
+        """Whether it can be asked nothing more."""
+        return self._task is not None and self._task.done()
+
+    def ready(self, request: Mapping[str, Any], ends_s: float) -> Answer:
+        """List the tools and compare the one to call; blocks. `succeeded` without `out` = it waits for the call.
+
+        Args:
+            request: `tool`, `pin` and `args` of a call; without `tool` the answer is the list of tools.
+            ends_s: When all of it has to be over, the call too, as `time.monotonic` counts on this host.
+        """
+        assert not self.is_over
+        self._request, self._ends_s, self._sent, self._refused = request, ends_s, False, set()
+        self._ready, self._done = self._loop.create_future(), self._loop.create_future()
+        self._go.clear()
+        self._next.set()
+        if self._task is None:
+            self._task = self._loop.create_task(self._talk())
         return self._loop.run_until_complete(self._ready)
 
     def call(self) -> Answer:
         """Make the call of a server that waits; blocks."""
-        assert self._task is not None
         self._go.set()
-        return self._loop.run_until_complete(self._task)
+        return self._loop.run_until_complete(self._done)
 
-    async def _talk(self) -> Answer:
+    def leave(self) -> None:
+        """Take leave of the server; blocks for a moment."""
+        if self._task is not None:
+            self._leaving = True
+            self._ends_s = min(self._ends_s, time.monotonic() + 2 * _END_S)
+            self._next.set()
+            self._go.set()
+            self._loop.run_until_complete(self._task)
+
+    async def _talk(self) -> None:
         try:
-            async with asyncio.timeout(max(0.1, self._ends_s - time.monotonic())):
-                answer = await self._conversation()
+            async with asyncio.timeout(max(0.1, self._ends_s - time.monotonic())) as limit:
+                left_s = max(0.1, self._ends_s - time.monotonic())
+                # A server that says nothing to the newest way to begin is asked in the old one when half of the time is
+                # over.
+                async with Client(self._transport(left_s), read_timeout_seconds=left_s / 2, cache=None) as client:
+                    while not self._leaving:
+                        self._next.clear()
+                        await self._one(client)
+                        limit.reschedule(None)
+                        await self._next.wait()
+                        limit.reschedule(self._loop.time() + max(0.1, self._ends_s - time.monotonic()))
         except TimeoutError:
-            answer = self._broken("it did not answer in time")
+            self._say(self._broken("it did not answer in time"))
         except Exception as error:
-            answer = self._failed(_innermost(error))
-        answer = self._answer or answer
+            self._say(self._broken(self._trouble[0] if self._trouble else _words(_innermost(error))))
+
+    async def _one(self, client: Client) -> None:
+        """Serve one request."""
+        found = await _listed(client)
+        name = self._request.get("tool")
+        if name is None:
+            return self._say({"status": "succeeded", "out": {"tools": found, "protocol": client.protocol_version}})
+        definition = next((each for each in found if each.get("name") == name), None)
+        if definition is None:
+            gone = "the server does not offer it any more"
+            return self._say({"status": "failed", "out": {"gone": True}, "error": gone})
+        if pin_of(definition) != self._request["pin"]:
+            changed = "its definition has changed"
+            return self._say({"status": "failed", "out": {"changed": definition}, "error": changed})
+        self._ready.set_result({"status": "succeeded"})
+        await self._go.wait()
+        if self._leaving:
+            return None
+        self._sent = True
+        left_s = max(0.1, self._ends_s - time.monotonic())
+        try:
+            result = await client.session.call_tool(
+                name, dict(self._request["args"]), read_timeout_seconds=left_s + 60, allow_input_required=True
+            )
+        except MCPError as error:
+            if error.error.code not in _REFUSED:
+                raise
+            said = error.error.message[:_SAID_CHARACTERS]
+            return self._say({"status": "failed", "error": f"the server refused it: {said}"})
+        return self._say(self._answered(result))
+
+    def _say(self, answer: Answer) -> None:
+        """Answer the request, unless it was answered already: what comes after that is taking leave."""
         if self._refused:
             answer.setdefault("out", {})["refused"] = sorted(self._refused)
-        if not self._ready.done():
-            self._ready.set_result(answer)
-        return answer
-
-    async def _conversation(self) -> Answer:
-        left_s = max(0.1, self._ends_s - time.monotonic())
-        # A server that says nothing to the newest way to begin is asked in the old one when half of the time is over.
-        async with Client(self._transport(left_s), read_timeout_seconds=left_s / 2, cache=None) as client:
-            found = await _listed(client)
-            name = self._request.get("tool")
-            if name is None:
-                return {"status": "succeeded", "out": {"tools": found, "protocol": client.protocol_version}}
-            definition = next((each for each in found if each.get("name") == name), None)
-            if definition is None:
-                return {"status": "failed", "out": {"gone": True}, "error": "the server does not offer it any more"}
-            if pin_of(definition) != self._request["pin"]:
-                return {"status": "failed", "out": {"changed": definition}, "error": "its definition has changed"}
-            self._ready.set_result({"status": "succeeded"})
-            await self._go.wait()
-            self._sent = True
-            args = dict(self._request["args"])
-            result = await client.session.call_tool(
-                name, args, read_timeout_seconds=left_s + 60, allow_input_required=True
-            )
-            self._answer = self._answered(result)
-            return self._answer
+        for waiting in (self._ready, self._done):
+            if not waiting.done():
+                waiting.set_result(answer)
 
     def _answered(self, result: types.CallToolResult | types.InputRequiredResult) -> Answer:
         if isinstance(result, types.InputRequiredResult):
@@ -158,20 +197,14 @@ class Talk:
             out["structured"] = structured
         return {"status": "failed" if result.is_error else "succeeded", "out": out}
 
-    def _failed(self, error: BaseException) -> Answer:
-        if isinstance(error, MCPError) and self._sent and error.error.code in _REFUSED:
-            return {"status": "failed", "error": f"the server refused it: {error.error.message[:_SAID_CHARACTERS]}"}
-        return self._broken(self._trouble[0] if self._trouble else _words(error))
-
     def _broken(self, why: str) -> Answer:
         """No answer to the call, or not even a call."""
         return {"status": "unknown" if self._sent else "failed-safe", "error": why[:_SAID_CHARACTERS]}
 
     @asynccontextmanager
     async def _transport(self, timeout_s: float) -> AsyncIterator[tuple[Any, Any]]:
-        server = self._request["server"]
         if self._process is None:
-            opened = _reached(server, self._secrets, timeout_s)
+            opened = _reached(self._server, self._secrets, timeout_s)
         else:
             opened = _spoken_to(self._process, self._trouble)
         async with opened as (read, write):
@@ -406,14 +439,21 @@ def _words(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def serve(request: dict[str, Any], begun: Begun | None) -> None:
-    """Serve one request, print what comes of it, and end this process."""
-    talk = Talk(request, request.pop("secrets"), request.pop("ends_s"), begun)
-    answer = talk.ready()
-    if answer["status"] == "succeeded" and "out" not in answer:
-        sys.stdout.write(SENT)
-        sys.stdout.flush()
-        answer = talk.call()
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+def serve(
+    server: Mapping[str, Any], secrets: Mapping[str, str], begun: Begun | None, requests: IO[str], said: IO[str]
+) -> None:
+    """Serve requests, a line each, until there are no more or the server is over; then end this process."""
+    talk = Talk(server, secrets, begun)
+    for line in requests:
+        request = json.loads(line)
+        answer = talk.ready(request, request["ends_s"])
+        if answer["status"] == "succeeded" and "out" not in answer:
+            said.write(SENT)
+            said.flush()
+            answer = talk.call()
+        said.write(json.dumps(answer | ({"over": True} if talk.is_over else {})) + "\n")
+        said.flush()
+        if talk.is_over:
+            break
+    talk.leave()
     os._exit(0)  # what the server left running is the supervisor's to end

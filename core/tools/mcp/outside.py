@@ -15,37 +15,44 @@ from core.tools.mcp.begin import begun, not_begun
 if TYPE_CHECKING:
     from core.tools.mcp.client import Talk
 
-_waiting: list[Talk] = []
-"""The server that waits for its call: one child makes one call."""
+_talks: list[Talk] = []
+"""The one server this child speaks to, from the first request on."""
 
 
 def ready(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key: str, timeout_s: float) -> Any:
     """Start or reach the server and compare the tool; it then waits."""
-    try:
-        talk = _talk(args, secrets, timeout_s)
-    except OSError as error:
-        return not_begun(error)
-    answer = talk.ready()
-    _waiting.append(talk)
-    return answer
+    return _asked(args, secrets, timeout_s)
 
 
 def perform(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key: str, timeout_s: float) -> Any:
     """Make the call."""
-    return _waiting.pop().call()
+    return _with_word(_talks[0].call())
 
 
 def look(args: Mapping[str, Any], secrets: Mapping[str, str], idempotency_key: str, timeout_s: float) -> Any:
     """List the server's tools; calls none."""
-    try:
-        return _talk({"server": args["server"]}, secrets, timeout_s).ready()
-    except OSError as error:
-        return not_begun(error)
+    return _asked({"server": args["server"]}, secrets, timeout_s)
 
 
-def _talk(request: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: float) -> Talk:
+def leave() -> None:
+    """Take leave of the server, if there is one."""
+    for talk in _talks:
+        talk.leave()
+
+
+def _asked(request: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: float) -> Any:
     ends_s = time.monotonic() + timeout_s
-    found = begun(request["server"], secrets)
-    from core.tools.mcp.client import Talk  # takes a second, which the server uses to start
+    if not _talks:
+        try:
+            found = begun(request["server"], secrets)
+        except OSError as error:
+            return not_begun(error)
+        from core.tools.mcp.client import Talk  # takes a second, which the server uses to start
 
-    return Talk(request, secrets, ends_s, found)
+        _talks.append(Talk(request["server"], secrets, found))
+    return _with_word(_talks[0].ready(request, ends_s))
+
+
+def _with_word(answer: Mapping[str, Any]) -> Any:
+    """The answer, with the word that nothing more can be asked here, if so."""
+    return {**answer, "over": True} if _talks[0].is_over else answer

@@ -2,12 +2,15 @@
 
 A program without a network runs in the sandbox with the client that speaks to it: all it can change is the run's
 workspace. A server that reaches further is spoken to by the child that acts outside, which looks a last time before it
-calls. Either way it lives for one call, labelled, and ends with it.
+calls. Either way it stays, labelled, until the run is given out of hand (`core.tools.residents`); one that is asked on
+behalf of no run ends with its answer.
 """
 
 import asyncio
+import hashlib
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -18,12 +21,14 @@ from urllib.parse import urlsplit
 
 from core.config.servers import ServerWord
 from core.errors import TerminalError
-from core.execution.base import CallLabel, Environment, Limits, ProcessResult, ProcessSpec
+from core.execution.base import CHANNEL, CallLabel, Environment, ExecutionError, Limits, ProcessResult, ProcessSpec
+from core.execution.refusing import RefusingEnvironment
 from core.secrets import MissingSecret, SecretRef, SecretSource
 from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
 from core.tools.program import discard_files, readable_text, run_program
 from core.tools.reach import check_bounds, check_unbounded
+from core.tools.residents import STAYS_S
 
 PROGRAM = ("begin.py", "client.py")
 """What speaks to a server in the sandbox; the first is run, the other lies beside it."""
@@ -51,11 +56,37 @@ async def asked(
         check_bounds(context.outside.reach, place)
     elif word.outside:
         check_unbounded(context.outside.reach, "A server with `network: host`")
-    whole = {"server": server_of(word, context.tool_environment), **request}
+    server = server_of(word, context.tool_environment)
+    who, residents = f"mcp.{_pin(server, secrets)}", context.residents
+    there = residents is not None and residents.has(who)
+    result = await _asked(word, server, who, request, context, secrets)
+    if there and result.status == "failed-safe" and not context.kill.is_set():
+        assert residents is not None
+        if not residents.has(who):
+            # It had died since the last call, and nothing was sent: that is no reason to fail.
+            return await _asked(word, server, who, request, context, secrets)
+    return result
+
+
+async def _asked(
+    word: ServerWord,
+    server: Mapping[str, Any],
+    who: str,
+    request: Mapping[str, Any],
+    context: ToolContext,
+    secrets: Mapping[str, str],
+) -> ToolResult:
     if word.outside:
-        return await run_effect(context, "mcp" if "tool" in request else "mcp_look", whole, secrets=secrets)
+        effect, args = "mcp" if "tool" in request else "mcp_look", {"server": server, **request}
+        return await run_effect(context, effect, args, secrets=secrets, stays=who)
+    ends_s = _ends_s(context.timeout_s)
+    if context.residents is not None and not isinstance(context.environment, RefusingEnvironment):
+        try:
+            return await _asked_again(context, who, _head(server, secrets, channel=CHANNEL), _line(request, ends_s))
+        except ExecutionError as error:
+            return ToolResult("unknown", error=error.user_text)
     program = await asyncio.to_thread(_copied, context.scratch / "mcp")
-    stdin = client_input(whole, secrets, context.timeout_s)
+    stdin = _head(server, secrets) + _line(request, ends_s)
     result = await run_program(
         context, ("python", "-I", str(program)), stdin=stdin, readable=(program.parent,), limits=_LIMITS
     )
@@ -63,6 +94,31 @@ async def asked(
         return result
     discard_files(result)
     return read_answer(result)
+
+
+async def _asked_again(context: ToolContext, who: str, head: bytes, line: bytes) -> ToolResult:
+    """Ask a server that stays with the run."""
+
+    async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+        program = await asyncio.to_thread(_copied, directory / "mcp")
+        spec = ProcessSpec(
+            argv=("python", "-I", str(program)),
+            workspace=context.workspace,
+            label=context.label,
+            stdin=head,
+            readable=(program.parent,),
+            limits=replace(_LIMITS, wall_s=STAYS_S, cpu_s=int(STAYS_S)),
+            channel=channel,
+        )
+        return await context.environment.run(spec, kill=stop)
+
+    assert context.residents is not None
+    call_id, timeout_s = context.label.call_id, context.timeout_s
+    heard = await context.residents.ask(who, start, line, call_id=call_id, timeout_s=timeout_s, kill=context.kill)
+    if heard.result is None:
+        return _read(heard.said, None)
+    discard_files(heard.result)
+    return _read(heard.said, heard.result)
 
 
 async def listed(
@@ -80,7 +136,8 @@ async def listed(
     Args:
         directory: An empty one, which serves as the workspace.
     """
-    stdin = client_input({"server": server_of(word, tool_environment)}, secrets, word.start_ms / 1000)
+    timeout_s = word.start_ms / 1000
+    stdin = _head(server_of(word, tool_environment), secrets) + _line({}, _ends_s(timeout_s))
     program = await asyncio.to_thread(_copied, directory / "mcp")
     spec = ProcessSpec(
         argv=(
@@ -91,7 +148,7 @@ async def listed(
         workspace=directory,
         label=label,
         stdin=stdin,
-        limits=replace(_LIMITS, wall_s=word.start_ms / 1000, processes=256, memory_bytes=2 << 30),
+        limits=replace(_LIMITS, wall_s=timeout_s, processes=256, memory_bytes=2 << 30),
     )
     result = await (outside if word.outside else sandbox).run(spec)
     discard_files(result)
@@ -107,10 +164,24 @@ def server_of(word: ServerWord, tool_environment: Path) -> dict[str, Any]:
     return {"argv": list(word.command), "env": {**path, **word.env}}
 
 
-def client_input(request: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: float) -> bytes:
-    """What the client reads; its own time ends a little before the call's, so that it can say so."""
-    ends_s = time.monotonic() + max(timeout_s / 2, timeout_s - _SPARE_S)
-    return json.dumps({**request, "secrets": dict(secrets), "ends_s": ends_s}).encode()
+def _head(server: Mapping[str, Any], secrets: Mapping[str, str], **more: int) -> bytes:
+    """What the client reads first."""
+    return json.dumps({"server": server, "secrets": dict(secrets), **more}).encode() + b"\n"
+
+
+def _line(request: Mapping[str, Any], ends_s: float) -> bytes:
+    """What it reads for each call."""
+    return json.dumps({**request, "ends_s": ends_s}).encode()
+
+
+def _ends_s(timeout_s: float) -> float:
+    """When the client's own time ends: a little before the call's, so that it can say so."""
+    return time.monotonic() + max(timeout_s / 2, timeout_s - _SPARE_S)
+
+
+def _pin(server: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
+    """What tells one server, with what it was given, from any other."""
+    return hashlib.sha256(json.dumps([server, dict(secrets)], sort_keys=True).encode()).hexdigest()
 
 
 def secrets_of(word: ServerWord, source: SecretSource, refs: Mapping[str, SecretRef]) -> dict[str, str]:
@@ -147,19 +218,26 @@ def place_of(word: ServerWord) -> str | None:
 
 def read_answer(result: ProcessResult) -> ToolResult:
     """What the client said on its output, or how it ended without a word."""
-    lines = result.stdout.decode(errors="replace").splitlines()
+    return _read(result.stdout.decode(errors="replace"), result)
+
+
+def _read(words: str, result: ProcessResult | None) -> ToolResult:
+    """What the client's words mean, and its end; `None` = it stays, as only one that has answered does."""
+    lines = words.splitlines()
     sent = SENT.strip() in lines[:1]
-    answer = _document(lines[-1]) if lines and result.ended == "exited" else None
-    ended = result.processes_ended
+    answer = _document(lines[-1]) if lines and (result is None or result.ended == "exited") else None
+    ended = 0 if result is None else result.processes_ended
     if answer is not None:
         # Whoever shares the sandbox with the client may have written this.
         out = answer.get("out") if isinstance(answer.get("out"), dict) else {}
         status, error = answer["status"], None if answer.get("error") is None else str(answer["error"])
-        if status != "succeeded" and not sent and (said := last_words(result.stderr)):
+        if status != "succeeded" and not sent and result is not None and (said := last_words(result.stderr)):
             error = f"{error} (its last words: {said})"
         return ToolResult(status, out or {}, error=error, processes_ended=ended)
-    why = {"killed": "it was stopped", "not-started": result.detail}.get(result.ended)
-    why = why or result.limit or "it ended without saying how"
+    why = None
+    if result is not None:
+        why = {"killed": "it was stopped", "not-started": result.detail}.get(result.ended) or result.limit
+    why = why or "it ended without saying how"
     return ToolResult("unknown" if sent else "failed-safe", error=why, processes_ended=ended)
 
 

@@ -1,6 +1,6 @@
 """A tool that an MCP server offers, as runs see it: the definition that was accepted, under the operator's word.
 
-Each call starts its server, lists its tools again and compares: a tool whose definition changed is not called until an
+Each call lists the tools of its server again and compares: a tool whose definition changed is not called until an
 operator has accepted the change. Nothing a server says of itself (that a tool only reads, say) makes anything easier.
 """
 

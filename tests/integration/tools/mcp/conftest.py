@@ -2,7 +2,7 @@
 
 import shutil
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.mcp.start import asked
 from core.tools.mcp.tool import McpTool
 from core.tools.registry import Registry
+from core.tools.residents import Residents
 from tests.integration.tools.conftest import context as context
 from tests.integration.tools.conftest import environment as environment
 from tests.integration.tools.conftest import workspace as workspace
@@ -40,10 +41,26 @@ def behaving(workspace: Path) -> Behaving:
 
 
 @pytest.fixture
-def fresh(context: ToolContext) -> Callable[[], ToolContext]:
-    """The context of another attempt."""
+async def residents(tmp_path: Path) -> AsyncIterator[Residents]:
+    """What stays between the calls of a test, as in a slice; nothing of it is left afterwards."""
+    directory = tmp_path / "staying"
+    directory.mkdir()
+    found = Residents(directory)
+    yield found
+    await found.end(at_once=True)
+    assert [] == list(directory.iterdir())
+
+
+@pytest.fixture
+def fresh(context: ToolContext, residents: Residents) -> Callable[[], ToolContext]:
+    """The context of another attempt of the same slice."""
     numbers = iter(range(1000))
-    return lambda: replace(context, scratch_path=context.scratch_path.with_name(f"scratch-{next(numbers)}"))
+
+    def again() -> ToolContext:
+        scratch = context.scratch_path.with_name(f"scratch-{next(numbers)}")
+        return replace(context, scratch_path=scratch, residents=residents)
+
+    return again
 
 
 @pytest.fixture

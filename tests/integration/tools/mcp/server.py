@@ -13,6 +13,8 @@ from pathlib import Path
 BEHAVIOUR = sys.argv[1] if len(sys.argv) > 1 else "normal"
 CALLED = Path(os.environ.get("CALLED", "called.txt"))
 
+COUNTED = []
+
 SCHEMA = {
     "type": "object",
     "properties": {"text": {"type": "string", "maxLength": 50}, "times": {"type": "integer", "minimum": 1}},
@@ -103,6 +105,9 @@ def call(ident, args):
     if BEHAVIOUR == "picture":
         data = "iVBORw0KGgo="
         return say(id=ident, result={"content": [{"type": "image", "data": data, "mimeType": "image/png"}]})
+    if BEHAVIOUR == "counts":
+        COUNTED.append(args["text"])
+        return say(id=ident, result=text(str(len(COUNTED))))
     if BEHAVIOUR == "everything":
         return everything(ident)
     if BEHAVIOUR == "reaches-out":
@@ -146,6 +151,8 @@ def main():
             call(ident, message["params"]["arguments"])
         elif ident is not None:
             say(id=ident, error={"code": -32601, "message": "Method not found"})
+    if BEHAVIOUR == "counts":
+        CALLED.write_text(f"left after {len(COUNTED)}")
 
 
 main()

@@ -22,6 +22,7 @@ from core.tools.base import ToolContext
 from core.tools.mcp.tool import GatedMcpTool, McpTool
 from core.tools.reach import Bound, OutOfReach, Reach
 from core.tools.registry import Registry
+from core.tools.residents import Residents
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
 
 PROGRAM = Path(__file__).with_name("http_server.py")
@@ -87,7 +88,7 @@ def stranger(word: ServerWord) -> McpTool:
 
 
 async def test_a_server_at_an_address_is_called_once(
-    start: Start, accepting: Accepting, calling: Calling, log: Path, context: ToolContext
+    start: Start, accepting: Accepting, calling: Calling, log: Path, context: ToolContext, residents: Residents
 ) -> None:
     tool = await accepting(start(), "note")
 
@@ -96,6 +97,7 @@ async def test_a_server_at_an_address_is_called_once(
     assert "succeeded" == result.status, result
     assert "noted a" == result.out["text"]
     assert ["a"] == notes(log)
+    await residents.end(at_once=False)
     assert context.label.call_id not in {label.call_id for label in labelled().values()}
 
 
@@ -198,13 +200,14 @@ async def test_a_server_at_an_address_that_asks_people_is_refused(
 
 
 async def test_a_changed_program_outside_of_the_sandbox_is_not_called(
-    behaving: Behaving, accepting: Accepting, calling: Calling, tmp_path: Path
+    behaving: Behaving, accepting: Accepting, calling: Calling, tmp_path: Path, residents: Residents
 ) -> None:
     called = tmp_path / "called.txt"
     word = behaving(network="host", env={"CALLED": str(called)})
     tool = await accepting(word)
     program = Path(word.command[1])
     program.write_text(program.read_text().replace("Say it again", "Say it to me"))
+    await residents.end(at_once=False)
 
     result = await calling(tool, text="a")
 
