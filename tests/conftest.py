@@ -22,6 +22,9 @@ from tests.servers import PostgresServer
 ACCEPTANCE_TIMEOUT_S = 600
 """Whole processes and a browser on two cores."""
 
+_LONGEST = ("test_every_point.py", "test_kills.py", "test_handing_over.py", "test_deaths.py")
+"""Files of minutes each; a file is one process' work."""
+
 _OUR_SETTINGS = ("BANKSMAN_", "SLACK_")
 _KEYS = ("ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_", "OPENAI_")
 """What the vendors' libraries look for by themselves."""
@@ -47,7 +50,10 @@ def pytest_configure() -> None:
     settings.load_profile("banksman")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # After the shuffle: what lasts longest comes first, for at the end there would be nothing left to do beside it.
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     acceptance = Path(__file__).parent / "acceptance"
     for item in items:
         if acceptance in item.path.parents and not item.get_closest_marker("timeout"):

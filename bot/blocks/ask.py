@@ -15,6 +15,7 @@ from bot.blocks.elements import (
     rich,
     say,
     word,
+    worded,
 )
 from bot.blocks.run_card import kill_button
 from bot.blocks.spending import short_buttons
@@ -34,7 +35,7 @@ def ask_for_inputs(text: str, request: str) -> Message:
         text: The sentence; it may quote foreign text, which stays inert.
         request: Key of the stored request, the button's value.
     """
-    return message(text, rich(line(say(text, limit=1500))), actions(button("Fill in…", ActionId.RUN_INPUTS, request)))
+    return message(text, rich(line(*worded(text, 1500))), actions(button("Fill in…", ActionId.RUN_INPUTS, request)))
 
 
 def needs_you(view: RunView, *, more_steps: int) -> Message:

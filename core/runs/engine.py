@@ -193,7 +193,8 @@ class Slice:
         return await self._station.database.journal.commit(change)
 
     async def _let_go(self) -> None:
-        self.processes_ended += await self._residents.end(at_once=self._kill.is_set())
+        at_once = self._kill.is_set() or self._result is not None  # which waits to be written down
+        self.processes_ended += await self._residents.end(at_once=at_once)
 
     async def _landed(self, change: RunChange) -> None:
         """Go on from what is durable now."""
@@ -241,13 +242,14 @@ class Slice:
             snapshot = snapshot.folded(change)
             if snapshot.run.run_state is not RunState.PLANNING or snapshot.run.lease_owner is None:
                 return change
-            if self._planner is None or not self._planner.io_free or self._apart:
+            if self._planner is None or not self._planner.io_free or self._apart or self._residents.any:
                 self._apart = False
                 return change
             if snapshot.run.policy_digest != rules.pinned.digest:
                 return change
-        if change is not None and (self._station.draining.is_set() or self._over_time()):
-            return merged(change, steps.release(snapshot, stamp, due_at=DUE_NOW))
+        if self._station.draining.is_set() or self._over_time():
+            release = steps.release(snapshot, stamp, due_at=DUE_NOW)
+            return release if change is None else merged(change, release)
         turn = await self._plan(snapshot, rules, stamp, may_look=change is None)
         if turn is None:
             assert change is not None
@@ -317,7 +319,8 @@ class Slice:
                 clock=station.clock,
             )
         except RetryableError:
-            return self._later(call, stamp)
+            pause_ms = _LOOK_PAUSE_MS * 2 ** min(self._run.retries, 5)
+            return steps.try_later(snapshot, stamp, due_at=station.clock.wall_ms() + pause_ms)
         except MissingSecret:
             # Planned anew the step says what is missing, and asks when it is there.
             return steps.ask_anew(snapshot, call, approval, "secret", stamp)
@@ -444,10 +447,6 @@ class Slice:
             return steps.try_later(snapshot, stamp, due_at=self._station.clock.wall_ms() + pause_ms)
         except TerminalError as error:
             return Proposed(proposed.act, proposed.tool, proposed.decision, failure=error.user_text)
-
-    def _later(self, call: CallRow, stamp: Stamp) -> RunChange:
-        due_at = self._station.clock.wall_ms() + _LOOK_PAUSE_MS * 2 ** min(self._run.retries, 5)
-        return steps.try_later(self._snapshot, stamp, due_at=due_at)
 
     async def _perform(self, call: CallRow) -> CallEnd:
         began_s = time.monotonic()

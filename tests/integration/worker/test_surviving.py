@@ -12,6 +12,7 @@ from core.runs import reading
 from core.store import workers
 from core.tools.base import ToolContext, ToolResult
 from tests.integration.worker.conftest import Probe, Rig, step, succeed, until
+from tests.patience import PATIENCE_S
 
 
 async def _first_worker_dies_mid_call(rig: Rig, probe: Probe, run_id: str) -> asyncio.Task[object]:
@@ -166,6 +167,35 @@ async def test_a_worker_that_is_told_to_go_ends_at_a_step_boundary(rig: Rig) -> 
 
     left = (await rig.row(run_id)).run
     assert (RunState.PLANNING, None) == (left.run_state, left.lease_owner)
+    await rig.start()
+    view = await rig.drive(run_id)
+    assert RunState.COMPLETED == view.state
+    assert [1, 1] == [action.attempts for action in view.actions]
+
+
+async def test_a_worker_that_is_told_to_go_leaves_an_agent_between_two_calls(rig: Rig) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(probe: Probe, context: ToolContext) -> ToolResult:
+        await go_on.wait()
+        return ToolResult("succeeded")
+
+    probe = rig.tool("work", slow)
+    driver = await rig.start()
+    turns = [{"calls": [{"tool": "work"}, {"tool": "work"}]}, {"text": "Twice."}]
+    run_id = await rig.ask_agent("Work.", models=[{"turns": turns}], tools=("work",))
+    driving = asyncio.create_task(driver.on_ring(run_id, 0))
+    await until(lambda: _started(probe))
+
+    draining = asyncio.create_task(driver.drain(PATIENCE_S))
+    await asyncio.sleep(0)
+    go_on.set()
+    await draining
+    await driving
+
+    left = await rig.row(run_id)
+    assert (RunState.PLANNING, None) == (left.run.run_state, left.run.lease_owner)
+    assert ["succeeded"] == [call.status for call in left.calls], "the second one is for whoever comes next"
     await rig.start()
     view = await rig.drive(run_id)
     assert RunState.COMPLETED == view.state
