@@ -103,7 +103,18 @@ class Database:
         return int((await connection.execute(text(sql))).scalar_one())
 
     async def close(self) -> None:
-        """Finish what the journal holds and close every connection."""
+        """Finish what the journal holds and close every connection; to its end, even if its caller is cancelled.
+
+        What was left open then, nobody would close any more.
+        """
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait({closing})
+            raise
+
+    async def _close(self) -> None:
         await self.journal.close()
         if self._under_way:
             await asyncio.wait(self._under_way)

@@ -164,3 +164,17 @@ async def test_a_new_files_directory_is_made(tmp_path: Path) -> None:
     async with database.read() as connection:
         assert "wal" == (await connection.execute(text("PRAGMA journal_mode"))).scalar_one()
     await database.close()
+
+
+async def test_closing_goes_to_its_end_even_if_it_is_cancelled(database_url: str) -> None:
+    for turns in range(1, 12):
+        database = Database(database_url)
+        async with database.read() as connection:
+            await connection.execute(text("SELECT 1"))
+        closing = asyncio.create_task(database.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+
+        assert 0 == database.engine.pool.checkedin()  # type: ignore[attr-defined]
