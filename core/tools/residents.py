@@ -9,6 +9,7 @@ everything it started: what it does beyond its answer nobody would know. The nex
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import socket
@@ -82,9 +83,9 @@ class Residents:
             assert resident is not None
         else:
             if resident is not None:
-                await resident.end()
+                await _forgotten([resident], at_once=True)
             while len(self._here) >= MOST:
-                await self._here.pop(next(iter(self._here))).end()
+                await _forgotten([self._here.pop(next(iter(self._here)))], at_once=False)
             resident = await self._begun(start, call_id)
         self._here[who] = resident
         try:
@@ -97,6 +98,8 @@ class Residents:
             return Heard(said.text, None, was_there)
         del self._here[who]
         result = await resident.end(at_once=said.late or kill.is_set())
+        # What it had said by then counts, whether or not anybody was listening: that something had left, above all.
+        text = said.text if said.whole else said.text + resident.last_words
         if said.whole:
             result = replace(result, ended="exited", limit=None)
         elif kill.is_set():
@@ -104,7 +107,7 @@ class Residents:
         elif said.late:
             limit = f"It ran for more than {timeout_s:.0f} s and was stopped."
             result = replace(result, ended="timed-out", limit=limit)
-        return Heard(said.text, result, was_there)
+        return Heard(text, result, was_there)
 
     async def end(self, *, at_once: bool) -> int:
         """End all of them; returns when nothing is left.
@@ -116,8 +119,7 @@ class Residents:
             How many processes had to be ended.
         """
         here, self._here = list(self._here.values()), {}
-        results = await asyncio.gather(*(resident.end(at_once=at_once) for resident in here), return_exceptions=True)
-        return sum(result.processes_ended for result in results if isinstance(result, ProcessResult))
+        return await _forgotten(here, at_once=at_once)
 
     async def _begun(self, start: Start, call_id: str) -> _Resident:
         # Named so that tidying sees whose it is.
@@ -130,6 +132,12 @@ class Residents:
         running.add_done_callback(lambda _: theirs.close())
         reader, writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
         return _Resident(directory, reader, writer, stop, running)
+
+
+async def _forgotten(residents: list[_Resident], *, at_once: bool) -> int:
+    """End programs nobody waits for, however they ended; how many processes had to be ended."""
+    results = await asyncio.gather(*(each.end(at_once=at_once) for each in residents), return_exceptions=True)
+    return sum(result.processes_ended for result in results if isinstance(result, ProcessResult))
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,8 @@ class _Resident:
         self._writer = writer
         self._stop = stop
         self._running = running
+        self.last_words = ""
+        """What it had said when it ended, and nobody had listened to."""
 
     @property
     def is_over(self) -> bool:
@@ -194,11 +204,15 @@ class _Resident:
     async def end(self, *, at_once: bool = False) -> ProcessResult:
         """End it with everything it started; how it ended."""
         if not at_once:
-            self._writer.close()  # it reads to an end, and leaves
+            with contextlib.suppress(OSError):
+                self._writer.write_eof()  # it reads to an end, and leaves
             await asyncio.wait({self._running}, timeout=_LEAVE_S)
         self._stop.set()
         try:
             return await self._running
         finally:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_LEAVE_S):  # nobody is left to say more
+                    self.last_words = (await self._reader.read()).decode(errors="replace")
             self._writer.close()
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)

@@ -10,15 +10,25 @@ from pathlib import Path
 import pytest
 
 from core.execution.base import ProcessResult, SandboxLevel
+from core.execution.local import SupervisorLost
 from core.ids import TENANT
 from core.record.changes import Decided
 from core.record.states import RunState
 from core.runs.commands.kill import kill
 from core.store.lane import Target
 from core.tools.base import ToolContext, ToolResult
+from core.tools.residents import Residents
 from tests.factories import NOW_MS, OPERATOR
 from tests.integration.worker.conftest import Probe, Rig, step, succeed
 from tests.patience import PATIENCE_S
+
+
+def ended_with(processes_ended: int) -> ProcessResult:
+    return ProcessResult(
+        ended="killed" if processes_ended else "exited", exit_code=None, signal=None, stdout=b"", stderr=b"",
+        stdout_bytes=0, stderr_bytes=0, stdout_file=None, stderr_file=None, duration_s=0.0, limit=None,
+        processes_ended=processes_ended, level=SandboxLevel.NONE, enforced=(), detail="",
+    )  # fmt: skip
 
 
 @dataclass
@@ -55,11 +65,7 @@ class Counter:
         hearing.cancel()
         stopping.cancel()
         ours.close()
-        return ProcessResult(
-            ended="killed" if stop.is_set() else "exited", exit_code=None, signal=None, stdout=b"", stderr=b"",
-            stdout_bytes=0, stderr_bytes=0, stdout_file=None, stderr_file=None, duration_s=0.0, limit=None,
-            processes_ended=int(stop.is_set()), level=SandboxLevel.NONE, enforced=(), detail="",
-        )  # fmt: skip
+        return ended_with(int(stop.is_set()))
 
     async def count(self, probe: Probe, context: ToolContext) -> ToolResult:
         """Ask it once more."""
@@ -152,3 +158,46 @@ async def test_a_stop_ends_it_at_once_and_counts_it(rig: Rig, counter: Counter) 
     assert 1 == counter.asked
     assert view.stop is not None
     assert (True, 1) == (view.stop.confirmed_at_ms is not None, view.stop.processes_ended)
+
+
+async def test_what_was_said_before_the_end_counts_though_nobody_listened(tmp_path: Path) -> None:
+    """A request may have left by the time its call is stopped: the word that it has must not be lost."""
+    residents, stopped = Residents(tmp_path), asyncio.Event()
+
+    async def says_and_hangs(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+        with channel.dup() as ours:
+            ours.setblocking(False)
+            loop = asyncio.get_running_loop()
+            assert b"go\n" == await loop.sock_recv(ours, 100)
+            await loop.sock_sendall(ours, b"sent\n")
+            await stop.wait()
+        return ended_with(0)
+
+    stopped.set()
+    heard = await residents.ask("it", says_and_hangs, b"go", call_id="c", timeout_s=PATIENCE_S, kill=stopped)
+
+    assert heard.result is not None
+    assert ("sent\n", "killed") == (heard.said, heard.result.ended)
+
+
+async def test_a_program_that_was_lost_between_two_calls_is_no_trouble_of_the_next(tmp_path: Path) -> None:
+    residents, begun = Residents(tmp_path), []
+
+    async def is_lost(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+        begun.append(directory)
+        ours = channel.dup()
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_recv(ours, 100)
+        await loop.sock_sendall(ours, b"{}\n")
+        ours.close()
+        raise SupervisorLost("somebody ended it")
+
+    for _ in range(2):
+        heard = await residents.ask("it", is_lost, b"go", call_id="c", timeout_s=PATIENCE_S, kill=asyncio.Event())
+        assert ("{}\n", None) == (heard.said, heard.result)
+        while residents.any:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert 2 == len(begun)
+    assert 0 == await residents.end(at_once=False)
+    assert [] == list(tmp_path.iterdir())
