@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.config.accepted import tool_name
-from tests.acceptance.house import ROOT, House, banksman, free_port, homes, is_listening, until
+from tests.acceptance.house import ROOT, House, banksman, homes, is_listening, until
+from tests.ports import free_port
 
 PROGRAMS = ROOT / ".venv-tools" / "bin"
 EVERYTHING, FILES = (PROGRAMS / f"mcp-server-{name}" for name in ("everything", "filesystem"))

@@ -27,6 +27,7 @@ from core.ids import TENANT
 from core.runs import reading
 from core.store.session import Database
 from tests import nursery
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Banksman is ready: "
@@ -90,13 +91,6 @@ def until(look: Callable[[], T | None], what: str, *, within_s: float = SOON_S) 
             return found
         assert time.monotonic() < deadline, f"waited {within_s:.0f} s in vain for {what}"
         time.sleep(_POLL_S)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:

@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 
 from bot.playground.shop_repository import make_repository
-from tests.acceptance.house import House, free_port, homes
+from tests.acceptance.house import House, homes
 from tests.acceptance.team import OPS, Json, Team, button, run_of, said, words
 from tests.acceptance.test_checkup import approval, branches, git
+from tests.ports import free_port
 from tests.shipped import shipped
 
 FLAG = "flags/new-basket"

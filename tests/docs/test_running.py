@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from tests.docs.names import first_cells, section_of
 from tests.docs.paths import paths
 from tests.docs.site import COMMAND_WITHIN_S, ROOT, UP, Program, Site, prepare, shell, without_port
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(300)  # whole processes start here, on machines that are busy
 
@@ -50,7 +50,7 @@ def test_with_tokens_in_the_environment_it_connects_to_slack_instead(fence: Fenc
     for name in ("slack", "here"):
         (directory / name).mkdir()
         prepare(directory / name)
-    port = _free_port()
+    port = free_port()
     slack = Program.start((".venv/bin/banksman", "playground"), directory / "slack", {"BANKSMAN_PORT": str(port)})
     try:
         api = f"http://127.0.0.1:{port}/api/"
@@ -245,9 +245,3 @@ def _wait_until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not become true in time"
         time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from bot.playground import Playground
-from tests.integration.bot_http.house import SECRET, HttpHouse, free_port
+from tests.integration.bot_http.house import SECRET, HttpHouse
 from tests.integration.bot_runtime.conftest import database_url, logging_as_before, session, sqlite_template, team
 from tests.integration.bot_runtime.office import Running, opened_playground
+from tests.ports import free_port
 
 __all__ = ["database_url", "logging_as_before", "session", "sqlite_template", "team"]
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,12 +26,6 @@ from tests.patience import PATIENCE_S
 SECRET = "playground-signing-secret"
 QUICK = Bounds(head_within_s=0.5, body_within_s=0.5)
 """As in production, with less patience."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,12 @@ from tests.integration.bot_http.house import (
     encoded,
     exchange,
     form,
-    free_port,
     mention,
     request,
     signature,
 )
 from tests.integration.bot_runtime.office import CSV, Running, Team, attached, poll
-
-pytestmark = pytest.mark.timeout(120)
+from tests.ports import free_port
 
 
 async def test_a_mention_becomes_one_run_with_its_card(house: HttpHouse, bot: Running, team: Team) -> None:

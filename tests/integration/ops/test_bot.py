@@ -13,9 +13,9 @@ import pytest
 
 from bot.playground import Playground
 from tests.databases import sqlite_url
-from tests.integration.bot_http.house import free_port
 from tests.integration.bot_runtime.office import CONFIG, Team, opened_playground
 from tests.integration.ops.part import Part, running
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from bot.playground.shop import Shop
 from bot.playground.shop_repository import make_repository
-from tests.acceptance.house import free_port
+from tests.ports import free_port
 
 FLAG = "flags/new-basket"
 

@@ -1,7 +1,6 @@
 """Servers that behave as told, and calls of their tools as the engine makes them."""
 
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.integration.tools.conftest import context as context
 from tests.integration.tools.conftest import environment as environment
 from tests.integration.tools.conftest import workspace as workspace
 from tests.integration.tools.http.conftest import run_row as run_row
+from tests.ports import free_port
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -90,6 +90,4 @@ def calling(fresh: Callable[[], ToolContext]) -> Calling:
 @pytest.fixture
 def unused_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
