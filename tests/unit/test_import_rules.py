@@ -7,8 +7,6 @@ import pytest
 
 from tests.unit.import_rules import ROOT, read_tree, violations
 
-pytestmark = pytest.mark.timeout(120)
-
 PLANTED = {
     "core imports bot": ("core/runs/engine.py", "from bot.app import main", "core imports bot.app"),
     "core imports worker": ("core/queue.py", "import worker.main", "core imports worker.main"),

@@ -9,8 +9,6 @@ from core.config.settings import Settings
 from tests.integration.bot_http.house import HttpHouse
 from tests.integration.bot_runtime.office import Json
 
-pytestmark = pytest.mark.timeout(120)
-
 
 async def _slack_findings(house: HttpHouse, capsys: pytest.CaptureFixture[str], **more: str) -> list[Json]:
     settings = Settings.from_env(house.environ | more, cwd=house.home)

@@ -6,12 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.integration.bot_http.house import HttpHouse, encoded, mention
 from tests.integration.bot_runtime.office import Team
 
-pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[3]
 
 

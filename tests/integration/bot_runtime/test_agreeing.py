@@ -18,7 +18,6 @@ from tests.integration.bot_runtime.office import CONFIG, House, Running, Team, p
 
 __all__ = ["database_url"]
 
-pytestmark = pytest.mark.timeout(120)
 
 OLGA = Principal("operator", frozenset({"operator"}))
 CHANNELS = """channels:

@@ -1,6 +1,5 @@
 """From a message to a run: once, whatever Slack does, or a sentence where the person is."""
 
-import pytest
 from sqlalchemy import select
 
 from bot.messages import Asked
@@ -12,8 +11,6 @@ from core.runs.allowance import allowance
 from core.store import inbox
 from core.store.tables import inbox as inbox_table
 from tests.integration.bot_runtime.office import CSV, House, Running, Team, attached, has_button, poll, words
-
-pytestmark = pytest.mark.timeout(120)
 
 
 async def test_a_mention_becomes_one_run_with_eyes_and_one_card(house: House, bot: Running, team: Team) -> None:

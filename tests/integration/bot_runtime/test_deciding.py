@@ -24,8 +24,6 @@ from core.tools.base import Prepared
 from tests.factories import a_tool, act, proposed, stamp
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 APPROVER, APPROVER2, MEMBER, GUEST = "U0APPROVER", "U0APPROVER2", "U0MEMBER", "U0GUEST"
 WAITING = RunState.WAITING_FOR_APPROVAL

@@ -17,8 +17,6 @@ from core.runs.draft import delivery
 from core.store.tables import cards, outbox, runs
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 USER = "U0REQUESTER"
 

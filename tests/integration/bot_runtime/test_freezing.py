@@ -10,8 +10,6 @@ from core.store import freezes
 from tests.integration.bot_runtime.office import House, Json, Team, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import APPROVER, approval, asks, forge, question
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 OPERATOR = "U0OPERATOR"
 

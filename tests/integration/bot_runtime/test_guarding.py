@@ -10,8 +10,6 @@ from bot.app import build_app
 from core.record.states import RunState
 from tests.integration.bot_runtime.office import House, Json, Running, Team, poll
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 
 

@@ -13,8 +13,6 @@ from tests.databases import empty
 from tests.integration.bot_runtime.office import House, Team, attached, poll, words
 from tests.integration.bot_runtime.test_reading_along import ENDED, TEXT, Author, is_open, listens, shows
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def database_url(migrated_postgres: str) -> str:

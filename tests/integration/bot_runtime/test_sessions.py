@@ -16,8 +16,6 @@ from core.record.states import RunState
 from core.store.tables import leaders, sessions
 from tests.integration.bot_runtime.office import House, Running, Team, opened_playground, poll, words
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 Told = Callable[[], list[tuple[str, str]]]
 STOPPED = RunState.CANCELED

@@ -3,16 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-import pytest
-
 from core.record.states import BlockedReason, RunState
 from core.runs import allowance
 from core.runs.allowance import Allowance
 from core.runs.draft import Draft
 from core.runs.shared import Shared
 from tests.integration.bot_runtime.office import House, Json, Team, has_button, poll, words
-
-pytestmark = pytest.mark.timeout(120)
 
 APPROVER, MEMBER = "U0APPROVER", "U0MEMBER"
 

@@ -12,8 +12,6 @@ from core.record.states import RunState
 from core.store import inbox
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 
-pytestmark = pytest.mark.timeout(120)
-
 Ready = Callable[[], Awaitable[str]]
 STOPPED = RunState.CANCELED
 

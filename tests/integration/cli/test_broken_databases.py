@@ -15,8 +15,6 @@ from tests.integration.cli.conftest import CommandLine
 from tests.patience import PATIENCE_S
 from tests.skips import needs_disks
 
-pytestmark = pytest.mark.timeout(120)
-
 BANKSMAN = str(Path(sys.executable).with_name("banksman"))
 DAMAGED = "The database file is damaged. Stop everything, keep a copy of it, and restore a backup."
 NO_DATABASE = "The database file is no SQLite database, or is damaged."

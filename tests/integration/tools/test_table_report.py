@@ -13,8 +13,6 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.table_report import TableReport, TableReportArguments
 from tests.integration.tools.conftest import Perform
 
-pytestmark = pytest.mark.timeout(120)
-
 SALES = "region,revenue,cost\nNorth,100,80.5\nSouth,200,90\nNorth,300,\nEast,0.1,70\n"
 PROBLEMS = {
     "empty": (b"", "is empty (0 bytes)"),

@@ -19,8 +19,6 @@ from core.store.session import Database
 from tests.patience import PATIENCE_S
 from worker.neighbours import Lock, reaper_lock, workers_lock
 
-pytestmark = pytest.mark.timeout(120)
-
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 ROOT = Path(__file__).resolve().parents[3]
 SOCKET = ".s.PGSQL.5432"

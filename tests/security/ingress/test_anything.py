@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.bot_http.house import NOTHING, HttpHouse, encoded, exchange, form, mention, request, signature
 from tests.integration.bot_runtime.office import Running
-
-pytestmark = pytest.mark.timeout(120)
 
 DESIGNED = {200, 400, 401, 404, 405, 408, 413, 415, 503}
 every_time = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

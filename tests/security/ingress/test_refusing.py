@@ -26,8 +26,6 @@ from tests.integration.bot_http.house import (
 )
 from tests.integration.bot_runtime.office import Running
 
-pytestmark = pytest.mark.timeout(120)
-
 BODY = encoded(mention())
 Headers = Mapping[str, str | bytes | None]
 

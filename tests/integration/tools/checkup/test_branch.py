@@ -10,8 +10,6 @@ from core.tools.repository import CheckupArguments, RepoCheckup, RepoTests
 from tests.integration.tools.checkup.conftest import Repo
 from tests.integration.tools.conftest import Perform
 
-pytestmark = pytest.mark.timeout(120)
-
 BRANCH = "banksman/checkup-run_01"
 PAGE = """\
 # Checkup

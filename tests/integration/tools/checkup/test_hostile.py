@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from core.tools.base import ToolContext, ToolResult
 from core.tools.repository import CheckupArguments, RepoCheckup, RepoTests, SuiteArguments
 from tests.integration.tools.checkup.conftest import Repo
-
-pytestmark = pytest.mark.timeout(120)
 
 TEST = "def test_it():\n    assert True\n"
 DAEMON = """\

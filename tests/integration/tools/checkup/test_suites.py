@@ -14,8 +14,6 @@ from tests.integration.tools.checkup.conftest import Repo
 from tests.integration.tools.conftest import Perform
 from tests.patience import PATIENCE_S
 
-pytestmark = pytest.mark.timeout(120)
-
 PASSING = "def test_one():\n    assert 1\n\n\ndef test_two():\n    assert 2\n"
 FAILING = "def test_one():\n    assert 1\n\n\ndef test_two():\n    assert 1 == 2\n"
 
