@@ -11,7 +11,6 @@ from tests.docs.fences import Fence
 from tests.patience import PATIENCE_S
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.runs_fence("docs/guides/chaos.md > What runs > 1")
 def test_the_simulation_runs_alone(fence: Fence) -> None:
     said = []

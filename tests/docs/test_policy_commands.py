@@ -18,7 +18,6 @@ playbooks:
 """
 
 
-@pytest.mark.timeout(60)  # a whole process starts here, on machines that are busy
 @pytest.mark.runs_fence("docs/guides/policy.md > Trying it out > 1")
 def test_the_call_is_explained_as_shown(fence: Fence, tmp_path: Path) -> None:
     prepare(tmp_path)

@@ -17,8 +17,6 @@ from tests.docs.site import COMMAND_WITHIN_S, ROOT, UP, Program, Site, prepare, 
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(300)  # whole processes start here, on machines that are busy
-
 
 @pytest.mark.runs_fence("README.md > Try it > 1")
 def test_make_up_starts_everything_and_says_where(fence: Fence, site: Site) -> None:

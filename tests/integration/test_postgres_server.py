@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import asyncpg
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -51,7 +50,6 @@ async def test_a_copy_of_a_template_has_its_rows(postgres_server: PostgresServer
         postgres_server.drop("a_template")
 
 
-@pytest.mark.timeout(60)  # starts a second server, on some machines from a copy of its programs
 def test_the_server_ends_with_an_owner_killed_by_sigkill_and_its_files_go() -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None

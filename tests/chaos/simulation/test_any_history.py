@@ -23,7 +23,7 @@ T = TypeVar("T")
 EXAMPLES = int(os.environ.get("EXAMPLES", "240"))
 SEED = int(os.environ.get("SEED", "1"))
 
-pytestmark = pytest.mark.timeout(120 + 2 * EXAMPLES)
+pytestmark = pytest.mark.timeout(300 + 2 * EXAMPLES)
 
 
 def test_many_histories_hold_and_reach_everything() -> None:

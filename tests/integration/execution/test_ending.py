@@ -221,7 +221,6 @@ asyncio.run(environment.run(spec))
 """
 
 
-@pytest.mark.timeout(30)
 async def test_a_worker_killed_with_sigkill_takes_its_calls_along(
     environment: LocalEnvironment, label: CallLabel, workspace: Path, tool_environment: Path
 ) -> None:

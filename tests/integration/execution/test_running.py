@@ -25,7 +25,6 @@ print("drawn")
 """
 
 
-@pytest.mark.timeout(90)
 async def test_a_picture_is_drawn_with_matplotlib(environment: LocalEnvironment, spec: Build, workspace: Path) -> None:
     """The tools' packages work under 1 GiB of memory, and the file is in the workspace on this host."""
     result = await environment.run(spec("python", "-c", DRAW, limits=Limits(wall_s=80)))

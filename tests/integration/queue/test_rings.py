@@ -129,7 +129,6 @@ async def test_a_ring_for_later_is_brought_forward_by_one_for_now(
     assert [("run_a", 1)] == loop.heard
 
 
-@pytest.mark.timeout(60)
 async def test_a_thousand_rings_over_two_loops_are_each_answered_once(
     redis_url: str, start_loop: StartLoop, doorbell_of: DoorbellOf
 ) -> None:

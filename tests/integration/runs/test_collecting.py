@@ -241,7 +241,7 @@ async def test_the_writer_itself_takes_its_file_out_of_the_trash(
     assert BYTES == await objects.read(SHA, 100)
 
 
-@pytest.mark.timeout(60 + ROUNDS)
+@pytest.mark.timeout(300 + ROUNDS)
 async def test_a_writer_and_the_collector_at_the_same_moment_lose_nothing(
     database: Database, objects: FileStore, root: Path
 ) -> None:

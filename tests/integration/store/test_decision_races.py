@@ -27,7 +27,7 @@ __all__ = ["elsewhere", "rng"]
 APPROVER = frozenset({"approver"})
 BEN, CAT = Principal("ben", APPROVER), Principal("cat", APPROVER)
 
-pytestmark = pytest.mark.timeout(60 + ROUNDS)
+pytestmark = pytest.mark.timeout(300 + ROUNDS)
 
 
 def voting(

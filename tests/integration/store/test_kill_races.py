@@ -27,7 +27,7 @@ __all__ = ["elsewhere", "rng"]
 
 APPROVER = Principal("alex", frozenset({"approver"}))
 
-pytestmark = pytest.mark.timeout(60 + ROUNDS)
+pytestmark = pytest.mark.timeout(300 + ROUNDS)
 
 
 def stopping(database: Database, run: Snapshot) -> Side:

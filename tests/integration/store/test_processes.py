@@ -24,8 +24,6 @@ STOPPED = 3
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 _ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = pytest.mark.timeout(120)  # three interpreters start on a busy machine; the work itself takes a second
-
 
 @pytest.fixture
 async def started() -> AsyncIterator[Start]:

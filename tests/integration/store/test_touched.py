@@ -75,7 +75,6 @@ async def test_nothing_is_looked_at_once_a_thaw_is_long_over(database: Database)
     assert [run.run.id] == await found(database, NOW_MS + 1)
 
 
-@pytest.mark.timeout(60)
 async def test_a_pass_takes_more_runs_than_a_statement_takes_values(database: Database) -> None:
     run = await a_created_run(database)
     names = [row["name"] for row in await _columns(database)]

@@ -88,7 +88,6 @@ def thread(shown: RunView) -> tuple[Any, ...]:
 
 # Once is enough: what the database has to do with thinking is tested where that is.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.timeout(120)
 async def test_a_vendors_model_makes_the_same_thread_as_the_script(rig: Rig, shop: str, agent: dict[str, Any]) -> None:
     scripted = await rig.ask_agent(ASKED, models=agent["models"], **agent["agent"])
     first = await to_its_end(rig, scripted)

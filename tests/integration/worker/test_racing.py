@@ -25,7 +25,7 @@ from tests.integration.worker.voting import BEN, CAT, asked, cast, known
 ROUNDS = int(os.environ.get("ROUNDS", "8"))
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
-pytestmark = pytest.mark.timeout(60 + ROUNDS * 2)
+pytestmark = pytest.mark.timeout(300 + ROUNDS * 2)
 
 QUORUM_TWO = '{"policy":{"rules":[{"decision":"ask","name":"two","quorum":2,"tools":["push"]}]}}'
 

@@ -219,7 +219,6 @@ async def attacked(environment: LocalEnvironment, spec: Build, bait: Bait, name:
     return found
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("untouched_host")
 @pytest.mark.parametrize("name", ["corpus_files", "corpus_reach", "corpus_host"])
 async def test_no_attack_gets_through(environment: LocalEnvironment, spec: Build, bait: Bait, name: str) -> None:
@@ -231,7 +230,6 @@ async def test_no_attack_gets_through(environment: LocalEnvironment, spec: Build
     assert len(outcomes) >= MANY[name]
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["corpus_files", "corpus_reach", "corpus_host"])
 async def test_the_corpus_finds_holes(
     tool_environment: Path, spec: Build, bait: Bait, tmp_path: Path, name: str

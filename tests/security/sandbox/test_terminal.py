@@ -9,8 +9,6 @@ import pty
 import sys
 from pathlib import Path
 
-import pytest
-
 from core.execution.base import CallLabel
 from core.execution.local import LocalEnvironment
 
@@ -51,7 +49,6 @@ print([os.isatty(number) for number in range(3)], os.getsid(0) == os.getpid() or
 """
 
 
-@pytest.mark.timeout(30)
 async def test_a_program_cannot_reach_the_workers_terminal(
     environment: LocalEnvironment, label: CallLabel, workspace: Path, tool_environment: Path
 ) -> None:

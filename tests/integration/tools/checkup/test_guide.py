@@ -16,7 +16,7 @@ from tests.docs.conftest import fence as fence
 from tests.docs.fences import Fence
 from tests.integration.tools.checkup.conftest import Repo
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.runs_fence("docs/guides/checkup.md > The playbook > 1")]
+pytestmark = pytest.mark.runs_fence("docs/guides/checkup.md > The playbook > 1")
 
 
 @pytest.fixture
