@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -16,6 +17,9 @@ from core.tools.reach import Reach
 from core.tools.registry import Registry
 
 TOOL_ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-tools"
+
+RUN_TAIL = "01020304"
+"""What every run's id ends with, for what is named after it."""
 
 Perform = Callable[..., Any]
 
@@ -37,7 +41,8 @@ def workspace(tmp_path: Path) -> Path:
 def context(tmp_path: Path, workspace: Path, environment: Environment) -> ToolContext:
     scratch = tmp_path / "scratch"
     return ToolContext(
-        label=CallLabel("t1", "run_01", f"call_{tmp_path.name}", 1),
+        # Tests beside this one look for what is left of their own run, and end it.
+        label=CallLabel("t1", f"run_{uuid4().hex}{RUN_TAIL}", f"call_{tmp_path.name}", 1),
         idempotency_key="v1.key",
         workspace=workspace,
         environment=environment,

@@ -8,9 +8,9 @@ import pytest
 from core.tools.base import ToolContext
 from core.tools.repository import CheckupArguments, RepoCheckup, RepoTests
 from tests.integration.tools.checkup.conftest import Repo
-from tests.integration.tools.conftest import Perform
+from tests.integration.tools.conftest import RUN_TAIL, Perform
 
-BRANCH = "banksman/checkup-run_01"
+BRANCH = f"banksman/checkup-{RUN_TAIL}"
 PAGE = """\
 # Checkup
 

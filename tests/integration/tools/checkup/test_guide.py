@@ -15,6 +15,9 @@ from core.tools.repository import RepoCheckup, RepoTests
 from tests.docs.conftest import fence as fence
 from tests.docs.fences import Fence
 from tests.integration.tools.checkup.conftest import Repo
+from tests.integration.tools.conftest import RUN_TAIL
+
+BRANCH = f"banksman/checkup-{RUN_TAIL}"
 
 pytestmark = pytest.mark.runs_fence("docs/guides/checkup.md > The playbook > 1")
 
@@ -60,22 +63,21 @@ async def test_the_playbook_asks_to_push_what_it_wrote(
 
     move = await played(decide, outcomes, context, base)
 
-    branch = "banksman/checkup-run_01"
-    assert ("git_push", {"url": "../upstream", "path": "repo", "branch": branch}) == (move.tool, move.args)
-    assert ["A CHECKUP.md", "M test_it.py"] == repo.changes(base, branch)
-    assert b"1 failed (pytest)." in repo.show(branch)
+    assert ("git_push", {"url": "../upstream", "path": "repo", "branch": BRANCH}) == (move.tool, move.args)
+    assert ["A CHECKUP.md", "M test_it.py"] == repo.changes(base, BRANCH)
+    assert b"1 failed (pytest)." in repo.show(BRANCH)
     outcomes.append(CallOutcome("push", "succeeded", {}))
     end = decide().move
     assert isinstance(end, Finish)
-    assert end.summary.endswith(f"Tests: 0 passed, 1 failed (pytest).\nPushed `{branch}`.")
+    assert end.summary.endswith(f"Tests: 0 passed, 1 failed (pytest).\nPushed `{BRANCH}`.")
 
 
 async def test_nobody_is_asked_when_there_is_nothing_to_push(
     decide: Any, outcomes: list[CallOutcome], context: ToolContext, repo: Repo
 ) -> None:
     await played(decide, outcomes, context, repo.commit({"a.c": "a;\n"}))
-    repo.git("merge", "--quiet", "banksman/checkup-run_01")
-    repo.git("branch", "--quiet", "-D", "banksman/checkup-run_01")
+    repo.git("merge", "--quiet", BRANCH)
+    repo.git("branch", "--quiet", "-D", BRANCH)
     outcomes.clear()
 
     (context.workspace.parent / "again").mkdir()

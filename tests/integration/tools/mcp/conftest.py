@@ -64,11 +64,12 @@ def fresh(context: ToolContext, residents: Residents) -> Callable[[], ToolContex
 
 
 @pytest.fixture
-def accepting(fresh: Callable[[], ToolContext]) -> Accepting:
-    """A tool of a server as it is offered now, accepted."""
+def accepting(fresh: Callable[[], ToolContext], residents: Residents) -> Accepting:
+    """A tool of a server as it is offered now, accepted; who offered it is gone again."""
 
     async def accept(word: ServerWord, name: str = "do", kind: type[McpTool] = McpTool) -> McpTool:
         found = await asked(word, {}, fresh(), {})
+        await residents.end(at_once=True)
         assert found.status == "succeeded", found
         definition = next(each for each in found.out["tools"] if each["name"] == name)
         return kind(AcceptedTool("test", name, definition), word)

@@ -142,7 +142,7 @@ async def test_without_an_answer_nobody_knows(
     assert "unknown" == result.status, result
     assert why in str(result.error)
     assert "a" == (workspace / "called.txt").read_text()
-    assert context.label.call_id not in {label.call_id for label in labelled().values()}
+    assert {} == labelled(run_id=context.label.run_id)
 
 
 async def test_a_server_that_is_stopped_leaves_nothing(
@@ -156,7 +156,7 @@ async def test_a_server_that_is_stopped_leaves_nothing(
     result = await call
 
     assert ("unknown", "it was stopped") == (result.status, result.error)
-    assert context.label.call_id not in {label.call_id for label in labelled().values()}
+    assert {} == labelled(run_id=context.label.run_id)
 
 
 async def test_what_a_server_reports_as_an_error_failed(

@@ -98,7 +98,7 @@ async def test_a_server_at_an_address_is_called_once(
     assert "noted a" == result.out["text"]
     assert ["a"] == notes(log)
     await residents.end(at_once=False)
-    assert context.label.call_id not in {label.call_id for label in labelled().values()}
+    assert {} == labelled(run_id=context.label.run_id)
 
 
 async def test_a_login_reaches_the_server_and_nobody_else(
