@@ -71,8 +71,6 @@ def remedies(view: RunView, more_steps: int) -> list[Block]:
     match view.blocked_reason:
         case BlockedReason.AMBIGUOUS_EFFECT:
             return _settling(view)
-        case BlockedReason.QUESTION if view.question is not None:
-            return [button("Answer…", ActionId.QUESTION_ANSWER, view.question.call_id, primary=True)]
         case BlockedReason.BUDGET if view.budget_micro_usd is not None:
             return [*short_buttons(view), button("Ask again", ActionId.APPROVAL_AGAIN, view.id)]
         case BlockedReason.LOOP if view.goes_round:

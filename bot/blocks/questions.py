@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.blocks import bounds
-from bot.blocks.approval_parts import Known
 from bot.blocks.elements import (
     Message,
     actions,
@@ -14,7 +13,6 @@ from bot.blocks.elements import (
     line,
     message,
     person,
-    principal,
     prose,
     quote,
     rich,
@@ -31,15 +29,8 @@ from core.runs.approval_views import QuestionView
 from core.runs.views import RunView
 
 
-def question_card(
-    question: QuestionView, view: RunView, known: Known, *, now_ms: int, answered_by: str | None = None
-) -> Message:
-    """Ask in the thread.
-
-    Args:
-        now_ms: Wall clock; a question does not expire, so nothing depends on it.
-        answered_by: Principal who has answered; then there is nothing to click any more.
-    """
+def question_card(question: QuestionView, view: RunView) -> Message:
+    """Ask in the thread."""
     first = line(
         emoji("question"),
         word(" "),
@@ -49,10 +40,6 @@ def question_card(
         word(":"),
     )
     asked = rich(first, quote(prose(question.question, 2_000)))
-    if answered_by is not None:
-        names = {view.requester: view.requester_slack, **known}
-        done = rich(line(emoji("white_check_mark"), word(" Answered by "), principal(answered_by, names)))
-        return message(f"{view.agent} (run {short(view.id)}) got its answer", asked, done)
     return message(
         f"{view.agent} (run {short(view.id)}) has a question: {question.question}",
         asked,

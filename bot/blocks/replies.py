@@ -22,6 +22,7 @@ from bot.blocks.elements import (
     unparsed,
     word,
 )
+from bot.blocks.words import is_ended
 from bot.surface import ActionId, CallbackId
 from core.ids import short
 from core.runs.views import ReplyView, RunView
@@ -31,10 +32,11 @@ MOST_CHARACTERS = 3_000
 
 _BLOCK, _FIELD = "steer", "text"
 _SHOWN = 1_500
+_TOO_LATE = "Nobody said so before it ended."
 
 
 def reply_card(reply: ReplyView, view: RunView, known: Known) -> Message:
-    """Ask the requester whether what somebody else wrote is taken up; no buttons once that is decided."""
+    """Ask the requester whether what somebody else wrote is taken up; no buttons once that is decided, or too late."""
     names = {view.requester: view.requester_slack, **known}
     first = line(
         emoji("speech_balloon"),
@@ -51,6 +53,8 @@ def reply_card(reply: ReplyView, view: RunView, known: Known) -> Message:
         words = "Taken up" if reply.status == "taken" else "Left"
         done = rich(line(word(f"{words}, says "), principal(reply.decided_by or "", names)))
         return message(f"{words}: a reply to {view.agent} (run {short(view.id)})", asked, done)
+    if is_ended(view):
+        return message(f"Too late: a reply to {view.agent} (run {short(view.id)})", asked, rich(line(word(_TOO_LATE))))
     row = [
         button("Take it up", ActionId.REPLY_TAKE, reply.id, primary=True),
         button("Leave it", ActionId.REPLY_LEAVE, reply.id),

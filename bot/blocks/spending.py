@@ -43,14 +43,16 @@ def nearly_spent(view: RunView) -> Message:
     """Say that a run has used most of what it may, to the person who asked for it, with what can be done about it.
 
     Args:
-        view: The run as it is now, which may have ended when this is sent: then there is nothing to press.
+        view: The run as it is now, which may have ended or been given more: then there is nothing to press.
     """
     name = title(view.agent, view.undoing.rolls_back)
     most = [usage for usage in view.usages if usage.is_nearly_spent]
     first = _headline("Most of what it may use is used up", view)
     rows = [line(word(f"It has {_MEANS[usage.unit]} "), word(usage.text, bold=True)) for usage in most]
-    over = is_ended(view) or view.stop is not None
+    over = is_ended(view) or view.stop is not None or not most
     after = "" if over else "At the end of it the run stands still until somebody lets it have more."
+    if not most:
+        after = "It may use more since."
     more = [] if over else [more_button(view, usage) for usage in most]
     rest = [] if over else [*wrap_up_buttons(view), kill_button(view.id, view.agent)]
     return message(

@@ -71,9 +71,7 @@ class Asked:
     async def _card(self, row: Delivery, ask: AskView) -> str:
         place = _thread(ask)
         if row.body.get("dm"):
-            if ask.requester_slack is None:
-                raise TerminalError("whoever asked has no Slack account to write to")
-            place = Place(await self._desk.slack.dm_open(ask.requester_slack), None)
+            place = Place(await self._dm(ask.requester_slack), None)
         return await self._post_card(row, ask, place)
 
     async def _post_card(self, row: Delivery, ask: AskView, place: Place) -> str:
@@ -94,8 +92,15 @@ class Asked:
         view = await reading.view(desk.database, desk.tenant, row.run_id or "")
         if view is None or view.question is None or view.channel is None:
             raise TerminalError("the question is not open any more")
-        message = question_card(view.question, view, desk.known, now_ms=desk.clock.wall_ms())
-        return (await self._post(row, Place(view.channel, view.thread_ts), message)).ts
+        place = Place(view.channel, view.thread_ts)
+        if row.body.get("dm"):
+            place = Place(await self._dm(view.requester_slack), None)
+        return (await self._post(row, place, question_card(view.question, view))).ts
+
+    async def _dm(self, requester: str | None) -> str:
+        if requester is None:
+            raise TerminalError("whoever asked has no Slack account to write to")
+        return await self._desk.slack.dm_open(requester)
 
     async def _spread(self, row: Delivery, ask: AskView) -> str | None:
         """One row for each approver, so that each is told once whatever happens in between."""

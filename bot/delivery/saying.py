@@ -4,12 +4,14 @@ A row names things by id and is rendered when it is sent, so what is said is tru
 and the order of lanes' work are the sender's (`delivery.outbox`).
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
 from bot.blocks.freezes import freeze_said
+from bot.blocks.over import Over, was_asked, was_blocked
 from bot.blocks.refusals import sentence
 from bot.blocks.replies import reply_card
 from bot.blocks.run_card import run_card
@@ -21,10 +23,11 @@ from bot.delivery.limits import Priority
 from bot.delivery.places import NotYet, Place, Posted
 from bot.delivery.scribe import Scribe
 from bot.desk import Desk
-from bot.slack_errors import SlackMessageGone
+from bot.slack_errors import SlackGone, SlackMessageGone
 from core.crashpoints import crashpoint
 from core.errors import ArtifactCorrupt, BanksmanError, TerminalError
 from core.record.changes import Insert
+from core.record.states import BlockedReason, RunState
 from core.runs import reading, shared
 from core.runs.draft import delivery
 from core.runs.views import RunView
@@ -39,6 +42,8 @@ PROOF_WITHIN_MS = 15_000
 
 _UNKNOWN_VERSION = -1
 
+_MOST_DRAWN_ANEW = 20
+"""Messages with buttons that are seen to when their run has ended, the newest first."""
 
 _CLOCKS_APART_S = 600
 """How far our clock and Slack's may differ when a message is looked for."""
@@ -107,15 +112,15 @@ class Sayings:
             case "slack.blocked":
                 more = self._desk.config.limits.continue_steps
                 return await self._about_run(row, partial(needs_you, more_steps=more))
-            case "slack.budget":
-                found = shared.from_json(row.body.get("shared", ()))
-                return await self._about_run(row, partial(shared_nearly_spent, found) if found else nearly_spent)
+            case "slack.budget" | "slack.steer":
+                return await self._about_run(row, partial(self._drawn, row))
+            case "slack.over":
+                await self._over(row)
+                return None
             case "slack.wrap-up":
                 return await self._about_run(row, told_to_wrap_up)
             case "slack.reply":
                 return await self._reply(row)
-            case "slack.steer":
-                return await self._about_reply(row)
             case "slack.freeze":
                 return await self._freeze(row)
             case "slack.private":
@@ -149,7 +154,48 @@ class Sayings:
             raise NotYet("the stop is being proved")
         place = await self._place(row, view)
         still = await self._last_words.said(row, view, place)
-        return (await self._post(row, place, ending(view, still))).ts
+        posted = await self._post(row, place, ending(view, still))
+        for said in await self._said_last(row, ("slack.budget", "slack.steer"), _MOST_DRAWN_ANEW):
+            await self._draw_anew(said, view, self._drawn(said, view))
+        return posted.ts
+
+    async def _over(self, row: Delivery) -> None:
+        """Draw what has nothing left to be pressed anew, if it ever stood anywhere."""
+        view = await self._view(row)
+        for said in await self._said_last(row, (row.body["of"],), 1):
+            await self._draw_anew(said, view, self._left(row, view) or self._drawn(said, view))
+
+    def _left(self, row: Delivery, view: RunView) -> Message | None:
+        """What stands where a run that was blocked asked for something; `None` = the row is about something else."""
+        body = row.body
+        if "to" not in body:
+            return None
+        over = Over(
+            BlockedReason(body["reason"]), body["detail"] or "", RunState(body["to"]), body["by"], row.created_at
+        )
+        render = was_asked if body["of"] == "slack.question" else was_blocked
+        return render(over, view, self._desk.known)
+
+    async def _said_last(self, row: Delivery, kinds: Sequence[str], limit: int) -> list[Delivery]:
+        """The newest of what was said about a row's run before it."""
+        desk = self._desk
+        rows = await outbox.said_last(desk.database, desk.tenant, row.run_id or "", kinds, before=row.id, limit=limit)
+        return [said for said in rows if said.result is not None]
+
+    async def _draw_anew(self, said: Delivery, view: RunView, message: Message) -> None:
+        place = await self._place(said, view)
+        with contextlib.suppress(SlackGone, SlackMessageGone):  # then nobody can press it, either
+            await self._desk.slack.update(place.channel, said.result or "", message, priority=Priority.ENDING)
+
+    def _drawn(self, row: Delivery, view: RunView) -> Message:
+        """What a row about a budget, or about a reply, says as its run is now."""
+        if row.kind == "slack.budget":
+            found = shared.from_json(row.body.get("shared", ()))
+            return shared_nearly_spent(found, view) if found else nearly_spent(view)
+        reply = next((each for each in view.replies if each.id == row.body["reply_id"]), None)
+        if reply is None:
+            raise TerminalError("the reply is gone")
+        return reply_card(reply, view, self._desk.known)
 
     def _is_being_proved(self, view: RunView) -> bool:
         """Whether a stop may be confirmed any moment: the ending stays for good, so it waits for what is true."""
@@ -163,13 +209,6 @@ class Sayings:
         message = ask_for_inputs(text, request) if request else sentence(text)
         view = await self._view(row) if row.run_id is not None else None
         return (await self._post(row, await self._place(row, view), message)).ts
-
-    async def _about_reply(self, row: Delivery) -> str:
-        view = await self._view(row)
-        reply = next((each for each in view.replies if each.id == row.body["reply_id"]), None)
-        if reply is None:
-            raise TerminalError("the reply is gone")
-        return (await self._post(row, await self._place(row, view), reply_card(reply, view, self._desk.known))).ts
 
     async def _freeze(self, row: Delivery) -> str:
         found = await freezes.find(self._desk.database, self._desk.tenant, row.body["freeze_id"])

@@ -37,15 +37,20 @@ class Draft:
         if not allowed(self.state, to):
             raise ValueError(f"a run does not go from {self.state} to {to}")
         if self.state is RunState.BLOCKED:
+            self._let_on(to, actor or self._actor)
             self.run |= {"blocked_reason": None, "blocked_detail": None}
         self._event("state", evidence, actor, self.state, to)
         self.state = to
 
     def block(self, reason: BlockedReason, detail: str, *evidence: Mapping[str, Any]) -> None:
-        """Record that only a person can help now, and how; give the lease back."""
+        """Record that only a person can help now, and how, and tell them; give the lease back.
+
+        Whoever blocks it with a question asks it.
+        """
         self.move(RunState.BLOCKED, {"reason": reason.value}, *evidence)
         self.run |= {"blocked_reason": reason.value, "blocked_detail": detail, "due_at": None, "lease_owner": None}
-        self.deliver("slack.blocked", f"blocked:{self.snapshot.run.id}:{self.snapshot.run.version}", {})
+        if reason is not BlockedReason.QUESTION:
+            self.deliver("slack.blocked", f"blocked:{self.snapshot.run.id}:{self.snapshot.run.version}", {})
 
     def end(self, state: RunState, outcome: str, *evidence: Mapping[str, Any], now_ms: int) -> None:
         """Record that the run is over, tell its thread, and give the lease back."""
@@ -75,6 +80,11 @@ class Draft:
                 delivery(run.tenant, run.id, run.team, run.channel, run.thread_ts, kind, dedupe_key, body, 0)
             )
 
+    def over(self, what: str, **said: Any) -> None:
+        """Queue that the last message of a kind has nothing left to be pressed, and is drawn anew."""
+        run = self.snapshot.run
+        self.deliver("slack.over", f"over:{what}:{run.id}:{run.version}", {"of": what, **said})
+
     def tell(self, kind: str, dedupe_key: str, body: Mapping[str, Any], *, lane: str, after_ms: int = 0) -> None:
         """Queue something that has no thread of its own, once, and not before `after_ms` from now."""
         run = self.snapshot.run
@@ -99,6 +109,14 @@ class Draft:
             freezable=self.freezable,
         )
         return replace(sealed, holds=self.holds) if self.holds else sealed
+
+    def _let_on(self, to: RunState, actor: Actor) -> None:
+        run = self.snapshot.run
+        if run.blocked_reason in (None, BlockedReason.FROZEN):
+            return  # a freeze has a word of its own
+        by = actor.id if actor.kind == "human" else None
+        said = "slack.question" if run.blocked_reason == BlockedReason.QUESTION else "slack.blocked"
+        self.over(said, by=by, to=to.value, reason=run.blocked_reason, detail=run.blocked_detail)
 
     def _event(
         self,

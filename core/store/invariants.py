@@ -311,7 +311,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         "a blocked run says why, and has told its thread",
         """SELECT r.id FROM runs r WHERE r.state = 'blocked' AND (r.blocked_reason IS NULL
            OR (r.blocked_reason <> 'frozen' AND r.channel IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox o
-           WHERE o.tenant = r.tenant AND o.run_id = r.id AND o.kind = 'slack.blocked')))""",
+           WHERE o.tenant = r.tenant AND o.run_id = r.id AND o.kind IN ('slack.blocked', 'slack.question'))))""",
         "A run waits for a person who does not know. Tell whoever asked for it, and report it.",
     ),
     Invariant(

@@ -5,7 +5,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from core.record.changes import Update
 from core.record.states import TERMINAL, RunState
@@ -82,22 +95,21 @@ async def open_in_lane(database: Database, tenant: str, lane: str) -> list[Deliv
         .limit(_MOST_OF_A_LANE)
     )
     async with database.read() as connection:
-        return [
-            Delivery(
-                tenant=row["tenant"],
-                id=row["id"],
-                dedupe_key=row["dedupe_key"],
-                run_id=row["run_id"],
-                kind=row["kind"],
-                lane=row["lane"],
-                body=json.loads(row["body_json"]),
-                created_at=row["created_at"],
-                due_at=row["due_at"],
-                attempts=row["attempts"],
-                result=row["result"],
-            )
-            for row in (await connection.execute(statement)).mappings()
-        ]
+        return [_delivery(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def said_last(
+    database: Database, tenant: str, run_id: str, kinds: Collection[str], *, before: str, limit: int
+) -> list[Delivery]:
+    """The newest rows of some kinds that a run had written before a row, those that were never said as well."""
+    statement = (
+        select(outbox)
+        .where(outbox.c.tenant == tenant, outbox.c.run_id == run_id, outbox.c.kind.in_(kinds), outbox.c.id < before)
+        .order_by(outbox.c.id.desc())
+        .limit(limit)
+    )
+    async with database.read() as connection:
+        return [_delivery(row) for row in (await connection.execute(statement)).mappings()]
 
 
 def mark(delivery: Delivery, **values: Any) -> Update:
@@ -202,3 +214,19 @@ async def hand_over(database: Database, name: str, owner: str) -> None:
     """Give up a leadership, so that the next process does not wait for it to run out."""
     async with database.begin() as connection:
         await connection.execute(delete(leaders).where(leaders.c.name == name, leaders.c.owner == owner))
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        tenant=row["tenant"],
+        id=row["id"],
+        dedupe_key=row["dedupe_key"],
+        run_id=row["run_id"],
+        kind=row["kind"],
+        lane=row["lane"],
+        body=json.loads(row["body_json"]),
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        result=row["result"],
+    )

@@ -68,6 +68,7 @@ def allow_more(
     else:
         draft.run["allowance_json"] = allowance.raised(snapshot, unit, cap)
         draft.fact("budget-raised", {"unit": unit, "from": usage.cap, "to": cap})
+    draft.over("slack.budget")
     may = "spend" if unit == "money" else "use"
     return _goes_on(draft, f"Run {run.id} may {may} {allowance.amount(unit, cap)} now.", now_ms)
 

@@ -47,6 +47,7 @@ def wrap_up(
     wanted = WrapUp(by.id, by.slack_user, now_ms, len(told))
     draft.run["allowance_json"] = allowance.wrapping_up(snapshot, wanted)
     draft.fact("wrap-up-asked", {"answers": len(told)})
+    draft.over("slack.budget")
     draft.deliver("slack.wrap-up", f"wrap-up:{run.id}", {})
     text = f"Run {run.id} is told to finish with what it has."
     if run.run_state is RunState.BLOCKED and run.blocked_reason == BlockedReason.BUDGET:

@@ -128,6 +128,22 @@ class Team:
     async def click(self, message: Json, action_id: str, *, user: str = "U0REQUESTER") -> Json:
         return await self.do("actions", user=user, channel=message["channel"], ts=message["ts"], action_id=action_id)
 
+    async def click_late(self, message: Json, action_id: str, *, user: str = "U0REQUESTER") -> Json:
+        """Click what `message` offered when it was read, whatever stands there by now."""
+        rows = [block["elements"] for block in message["blocks"] if block["type"] == "actions"]
+        (value,) = {each["value"] for row in rows for each in row if each["action_id"] == action_id}
+        where = {"channel": message["channel"], "ts": message["ts"], "action_id": action_id}
+        return await self.do("actions", user=user, forge=True, value=value, **where)
+
+    async def offers_nothing(self, message: Json) -> Json:
+        """Wait until there is nothing left to press in a message; the message then."""
+
+        async def bare() -> Json | None:
+            now = await self.message(message["ts"])
+            return None if any(block["type"] == "actions" for block in now["blocks"]) else now
+
+        return dict(await poll(bare, "a message without buttons"))
+
     async def choose(self, message: Json, action_id: str, value: str, *, user: str = "U0REQUESTER") -> Json:
         """Pick an option of a menu."""
         where = {"channel": message["channel"], "ts": message["ts"], "action_id": action_id, "value": value}

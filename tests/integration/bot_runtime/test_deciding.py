@@ -407,7 +407,7 @@ async def test_a_question_of_a_run_is_answered_in_a_form(house: House, team: Tea
         snapshot, turn, asked, call_id=house.ids.call(), nonce=house.ids.salt(), sandbox="none", stamp=by
     )
     await house.database.journal.commit(_unowned(change))
-    [card] = (await poll(lambda: _with(team, "Answer…"), "the question"))[-1:]
+    [card] = await poll(lambda: _with(team, "Answer…"), "the question")
 
     await team.click(card, "question_answer_open")
     [form] = await poll(team.views, "the form")
@@ -422,6 +422,8 @@ async def test_a_question_of_a_run_is_answered_in_a_form(house: House, team: Tea
     row = await house.snapshot(run_id)
     assert (RunState.PLANNING, "succeeded") == (row.run.run_state, row.calls[0].status)
     assert {"count": 3, "answered_by": "requester"} == json.loads(row.calls[0].result_json or "")
+    left = await team.offers_nothing(card)
+    assert "Answered" in words(left) and "How many" in words(left) and 2 == json.dumps(left).count("U0REQUESTER")
 
 
 async def test_a_changed_file_is_taken_up_and_a_bad_one_alarms_the_operator(
@@ -477,4 +479,5 @@ async def test_an_ambiguous_effect_is_settled_by_whoever_looked(house: House, te
     await team.hears("can say what happened", user=MEMBER)
     await team.click(blocked, "call_ran")
     await team.hears("Recorded: it ran", user="U0REQUESTER")
+    assert "It may or may not have run." in words(await team.offers_nothing(blocked))
     assert "succeeded" == (await house.snapshot(run_id)).calls[0].status

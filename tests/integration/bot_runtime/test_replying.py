@@ -224,6 +224,8 @@ async def test_a_run_that_goes_round_in_circles_is_let_continue_with_a_button(
     await team.click(needs, "run_continue")
     await team.hears("continues for 12 steps", user="U0REQUESTER")
     assert RunState.PLANNING == (await house.snapshot(run_id)).run.run_state
+    left = await team.offers_nothing(needs)
+    assert "Goes on" in words(left) and "It gets nowhere." in words(left) and "U0REQUESTER" in json.dumps(left)
 
 
 async def _steerable(team: Team) -> bool:

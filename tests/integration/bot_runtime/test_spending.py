@@ -39,21 +39,24 @@ async def test_a_run_is_given_more_calls_and_told_to_wrap_up(
     await team.hears("Only approvers and operators can let a run spend more.", user=MEMBER)
     await team.click(blocked, "run_fund", user=APPROVER)
     await team.hears("may use 4 steps now. It goes on.", user=APPROVER)
-    await team.click(blocked, "run_fund", user=APPROVER)
+    await team.click_late(blocked, "run_fund", user=APPROVER)
     await team.hears("This cap of the run is 4 steps by now.", user=APPROVER)
+    assert "Goes on" in words(await team.offers_nothing(blocked))
+
+    async def shown() -> bool:
+        return "Wrapping up" in words(await team.card())
 
     await team.click(warned, "run_wrap_up", user=MEMBER)
     await team.hears("can have it wrap up", user=MEMBER)
     await team.click(warned, "run_wrap_up")
     await team.hears("is told to finish with what it has", user="U0REQUESTER")
     await team.hears("was told to wrap up")
-    await team.click(warned, "run_wrap_up")
-    await team.hears("was told to wrap up by requester already", user="U0REQUESTER")
-
-    async def shown() -> bool:
-        return "Wrapping up" in words(await team.card())
-
     await poll(shown, "the card to say so")
+    await team.click_late(warned, "run_wrap_up")
+    await team.hears("was told to wrap up by requester already", user="U0REQUESTER")
+    await house.completes(run_id)
+    assert "Most of what it may use" in words(await team.offers_nothing(warned))
+
     held = allowance.of(await house.snapshot(run_id))
     assert held.wrap_up is not None and "requester" == held.wrap_up.by
     assert replace(held, wrap_up=None) == Allowance({"steps": 4}, {"money": 1_000_000})

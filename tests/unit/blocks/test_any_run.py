@@ -1,5 +1,6 @@
 """Whatever a read model holds, what is built from it can be sent, and says what it must."""
 
+import itertools
 import json
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -17,12 +18,13 @@ from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, inputs_modal
+from bot.blocks.over import Over, was_asked, was_blocked
 from bot.blocks.questions import question_card, question_modal, read_answers
 from bot.blocks.replies import reply_card, steer_modal
 from bot.blocks.run_card import run_card
 from bot.blocks.spending import nearly_spent, told_to_wrap_up
 from bot.blocks.summary import ending
-from core.record.states import TERMINAL
+from core.record.states import TERMINAL, BlockedReason, RunState
 from core.runs.approval_views import AskView, QuestionView
 from core.runs.views import EventView, ReplyView, RunLine, RunView
 from tests.unit.blocks.anything import lists, numbers, run_ids, texts, users
@@ -81,7 +83,8 @@ def test_the_question_about_any_reply_can_be_sent(view: RunView, text: str, user
     card = reply_card(reply, view, {})
 
     assert_sendable(card)
-    assert (["Take it up", "Leave it"] if status == "asked" else []) == buttons(card.blocks)
+    is_open = status == "asked" and view.state not in TERMINAL
+    assert (["Take it up", "Leave it"] if is_open else []) == buttons(card.blocks)
     assert_sendable_modal(steer_modal(view))
 
 
@@ -149,7 +152,11 @@ def test_whatever_is_asked_can_be_sent_and_opened(ask: AskView, people: dict[str
 def test_any_question_can_be_sent_and_answered(
     question: QuestionView, user: str | None, by: str | None, now_ms: int
 ) -> None:
-    assert_sendable(question_card(question, a_run(), {"ben": user}, now_ms=now_ms, answered_by=by))
+    assert_sendable(question_card(question, a_run()))
+    for reason, to in itertools.product(BlockedReason, (RunState.PLANNING, RunState.FAILED)):
+        over = Over(reason, question.question, to, by, now_ms)
+        assert_sendable(was_asked(over, a_run(), {"ben": user}))
+        assert_sendable(was_blocked(over, a_run(), {"ben": user}))
     form = question_modal(question)
     assert [] == bounds.view_problems(form)
     assert_sendable_modal(form)

@@ -96,14 +96,11 @@ def test_the_form_for_a_denial_says_what_is_denied() -> None:
 @pytest.mark.parametrize("reason", list(BlockedReason))
 def test_a_blocked_run_offers_what_helps(reason: BlockedReason) -> None:
     lost = an_action(status=CallStatus.UNKNOWN, tool="git_push", tier="compensable")
-    view = a_run(state=RunState.BLOCKED, blocked_reason=reason, actions=(lost,), question=a_question())
+    view = a_run(state=RunState.BLOCKED, blocked_reason=reason, actions=(lost,))
     message = needs_you(view, more_steps=12)
 
     again = ["Ask again"] if reason in REASONS else []
-    special = {
-        BlockedReason.QUESTION: ["Answer…"],
-        BlockedReason.AMBIGUOUS_EFFECT: ["It ran", "It did not run", "Kill"],
-    }
+    special = {BlockedReason.AMBIGUOUS_EFFECT: ["It ran", "It did not run", "Kill"]}
     assert special.get(reason, again) == buttons(message.blocks)
     assert [] == problems(message.blocks)
     assert [] == buttons(needs_you(a_run(blocked_reason=reason), more_steps=12).blocks), "it goes on already"
@@ -122,13 +119,6 @@ def test_what_nobody_knows_the_outcome_of_is_named_and_settled_only_after_a_ques
     assert "git_push happened" in ran["confirm"]["text"]["text"]
     assert "git_push did not happen" in not_run["confirm"]["text"]["text"]
     assert "Approvers are asked whether to run it again" in not_run["confirm"]["text"]["text"]
-
-
-def test_a_question_is_quoted_on_the_blocked_message() -> None:
-    view = a_run(state=RunState.BLOCKED, blocked_reason=BlockedReason.QUESTION, question=a_question(),
-                 blocked_detail="How many?")  # fmt: skip
-
-    assert "How many?" == shown(list(leaves(needs_you(view, more_steps=12).blocks, "rich_text_quote")))
 
 
 def test_a_waiting_card_says_for_what_for_whom_and_until_when() -> None:

@@ -20,6 +20,7 @@ from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, input_errors, inputs_modal
+from bot.blocks.over import Over, was_asked, was_blocked
 from bot.blocks.questions import question_card, question_modal
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
@@ -130,8 +131,10 @@ def about_questions(attack: str) -> Iterator[Any]:
     yield decided(approved, known=known)
     wanted = {"answer": InputSpec("answer", "choice", True, description=attack, choices=(attack, "other"))}
     question = a_question(question=attack, wanted=wanted)
-    yield question_card(question, a_run(agent=attack), known, now_ms=NOW_MS)
-    yield question_card(question, a_run(agent=attack), known, now_ms=NOW_MS, answered_by=attack)
+    yield question_card(question, a_run(agent=attack))
+    for to in (RunState.PLANNING, RunState.CANCELED):
+        over = Over(BlockedReason.QUESTION, attack, to, attack, NOW_MS)
+        yield from (was_asked(over, a_run(agent=attack), known), was_blocked(over, a_run(agent=attack), known))
     yield question_modal(question)
     waiting = Waiting(an_approval(sentence=attack), attack, attack, None, OUR_LINK)
     yield home([], [], now_ms=NOW_MS, waiting=[waiting], questions=[Unanswered(question, attack)])

@@ -20,6 +20,7 @@ from bot.blocks.deny import deny_modal
 from bot.blocks.details import run_details
 from bot.blocks.elements import Message
 from bot.blocks.home import Unanswered, Waiting, home
+from bot.blocks.over import Over, was_asked, was_blocked
 from bot.blocks.questions import question_card, question_modal
 from bot.blocks.run_card import run_card
 from core.actions.shown import Change
@@ -67,8 +68,10 @@ def surfaces(words: str) -> Iterator[Any]:
         yield home([], [], now_ms=NOW_MS, waiting=[Waiting(ask.approval, "checkup", "ana", "U0ANA", LINK)])
     wanted = {"answer": InputSpec("answer", "choice", True, description=words, choices=("blue", words[:70] or "x"))}
     question = a_question(question=words, wanted=wanted)
-    yield question_card(question, a_run(), KNOWN, now_ms=NOW_MS)
-    yield question_card(question, a_run(), KNOWN, now_ms=NOW_MS, answered_by="ben")
+    yield question_card(question, a_run())
+    for reason, by in ((BlockedReason.QUESTION, "ben"), (BlockedReason.AMBIGUOUS_EFFECT, None)):
+        over = Over(reason, words, RunState.PLANNING, by, NOW_MS)
+        yield from (was_asked(over, a_run(), KNOWN), was_blocked(over, a_run(), KNOWN))
     yield question_modal(question)
     yield home([], [], now_ms=NOW_MS, questions=[Unanswered(question, "report")])
     yield needs_you(a_run(state=RunState.BLOCKED, blocked_reason=BlockedReason.QUESTION, blocked_detail=words,

@@ -6,7 +6,6 @@ import pytest
 
 from bot.blocks.bounds import problems, view_problems
 from bot.blocks.questions import question_card, question_modal, read_answers
-from tests.unit.blocks.anything import NOW_MS
 from tests.unit.blocks.asks import a_question
 from tests.unit.blocks.models import a_run
 from tests.unit.blocks.shapes import buttons, leaves, shown
@@ -74,7 +73,7 @@ def test_the_form_has_an_input_for_each_answer_and_the_question_as_a_quotation()
 
 
 def test_the_card_asks_the_requester_and_offers_the_form() -> None:
-    card = question_card(a_question(), a_run(), {}, now_ms=NOW_MS)
+    card = question_card(a_question(), a_run())
 
     assert [] == problems(card.blocks)
     assert ["Answer…"] == buttons(card.blocks)
@@ -83,12 +82,3 @@ def test_the_card_asks_the_requester_and_offers_the_form() -> None:
     assert ["U0ROSA"] == [leaf["user_id"] for leaf in leaves(card.blocks, "user")]
     assert "How many, and which?" == shown(list(leaves(card.blocks, "rich_text_quote")))
     assert "report (run 0yabcd) has a question: How many, and which?" == card.text
-
-
-def test_an_answered_card_says_by_whom_and_offers_nothing() -> None:
-    card = question_card(a_question(), a_run(), {"ben": "U0BEN"}, now_ms=NOW_MS, answered_by="ben")
-
-    assert [] == problems(card.blocks)
-    assert [] == buttons(card.blocks)
-    assert " Answered by " in shown(card.blocks)
-    assert ["U0ROSA", "U0BEN"] == [leaf["user_id"] for leaf in leaves(card.blocks, "user")]

@@ -1,5 +1,8 @@
 """Drafts: a transition that is not in the table cannot be written down, and one commit holds every row once."""
 
+import json
+from typing import Any
+
 import pytest
 
 from core.principals import Actor
@@ -10,6 +13,11 @@ from tests.factories import NOW_MS, run_row, snapshot, started_call, surface
 from tests.unit.runs.reading import inserted_rows, moves
 
 ACTOR = Actor.system("test")
+
+
+def _place() -> dict[str, Any]:
+    where = surface()
+    return {"team": where.team, "channel": where.channel, "thread_ts": where.thread_ts}
 
 
 @pytest.mark.parametrize("source", RunState)
@@ -36,14 +44,13 @@ def test_an_event_names_the_policy_and_the_model_it_was_decided_under() -> None:
 
 
 def test_deliveries_of_one_change_keep_their_order_and_say_when_they_were_written() -> None:
-    where = surface()
-    run = run_row(team=where.team, channel=where.channel, thread_ts=where.thread_ts)
+    run = run_row(**_place())
     draft = Draft(snapshot(run), ACTOR)
     for n in range(12):
         draft.deliver("slack.file", f"k{n}", {"n": n})
     rows = inserted_rows(draft.seal(now_ms=NOW_MS), "outbox")
     assert [f"k{n}" for n in range(12)] == [row["dedupe_key"] for row in sorted(rows, key=lambda row: row["id"])]
-    assert {(NOW_MS, NOW_MS, f"T1:C1:{where.thread_ts}")} == {
+    assert {(NOW_MS, NOW_MS, f"T1:C1:{run.thread_ts}")} == {
         (row["created_at"], row["due_at"], row["lane"]) for row in rows
     }
     later = Draft(snapshot(run), ACTOR)
@@ -53,14 +60,34 @@ def test_deliveries_of_one_change_keep_their_order_and_say_when_they_were_writte
 
 
 def test_blocking_again_tells_the_thread_again() -> None:
-    where = surface()
     keys = set()
     for version in (3, 7):
-        run = run_row(team=where.team, channel=where.channel, thread_ts=where.thread_ts, version=version)
+        run = run_row(version=version, **_place())
         draft = Draft(snapshot(run), ACTOR)
-        draft.block(BlockedReason.QUESTION, "Which?")
+        draft.block(BlockedReason.LOOP, "It gets nowhere.")
         keys |= {row["dedupe_key"] for row in inserted_rows(draft.seal(now_ms=NOW_MS), "outbox")}
     assert 2 == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"),
+    [("loop", ["slack.blocked"]), ("question", ["slack.question"]), ("frozen", [])],
+)
+def test_what_asked_for_help_is_over_once_the_run_goes_on(reason: str, what: list[str]) -> None:
+    run = run_row(state="blocked", blocked_reason=reason, blocked_detail="Which?", **_place())
+    draft = Draft(snapshot(run), Actor("human", "ben"))
+    draft.move(RunState.PLANNING)
+    rows = [json.loads(row["body_json"]) for row in inserted_rows(draft.seal(now_ms=NOW_MS), "outbox")]
+    said = {"by": "ben", "to": "planning", "reason": reason, "detail": "Which?"}
+    assert [{"of": kind, **said} for kind in what] == rows
+
+
+def test_nobody_is_named_where_the_run_helped_itself() -> None:
+    run = run_row(state="blocked", blocked_reason="dependency-down", blocked_detail="Away.", **_place())
+    draft = Draft(snapshot(run), ACTOR)
+    draft.move(RunState.PLANNING)
+    (row,) = inserted_rows(draft.seal(now_ms=NOW_MS), "outbox")
+    assert json.loads(row["body_json"])["by"] is None
 
 
 # A slice that broke off
