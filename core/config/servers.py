@@ -43,7 +43,7 @@ class ServerLogin(Model):
 
 
 class ServerWord(Model):
-    """One MCP server: a program that is started for each call, or an address."""
+    """One MCP server: a program that is started for a run, or an address."""
 
     command: tuple[Text, ...] = ()
     """The program and its arguments, one list item each; no shell reads them. It is looked for in the tools'

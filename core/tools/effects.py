@@ -84,12 +84,13 @@ async def run_effect(
         stays: What the child is: one of that name that is there already is asked, and this one stays for others.
 
     Returns:
-        What the effect answered. Without an answer: `unknown` if the child had looked, else `failed-safe`.
+        What the effect answered. Without an answer: `unknown` if the child had looked and the effect can change
+        something, else `failed-safe`.
     """
     from core.execution.base import CHANNEL, ExecutionError, Limits, ProcessSpec
     from core.tools.base import ToolResult
     from core.tools.program import discard_files
-    from core.tools.residents import STAYS_S
+    from core.tools.residents import STAYS_S, CannotBegin
 
     timeout_s = timeout_s or context.timeout_s
     label = context.label
@@ -123,13 +124,14 @@ async def run_effect(
             file_bytes=1 << 30,
             processes=256,
             keep_output_bytes=_ANSWER_BYTES,
+            max_output_bytes=_ANSWER_BYTES,
         ),
     )
     try:
         if stays is not None and context.residents is not None:
 
             async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
-                limits = replace(spec.limits, wall_s=STAYS_S, cpu_s=int(STAYS_S))
+                limits = replace(spec.limits, wall_s=STAYS_S, cpu_s=int(STAYS_S))  # of the whole stay
                 head = json.dumps({"channel": CHANNEL}).encode()
                 staying = replace(spec, workspace=directory, stdin=head, limits=limits, channel=channel)
                 return await context.outside.environment.run(staying, kill=stop)
@@ -137,17 +139,17 @@ async def run_effect(
             heard = await context.residents.ask(
                 stays, start, line, call_id=label.call_id, timeout_s=timeout_s + _MARGIN_S, kill=context.kill
             )
-            if heard.result is not None:
-                discard_files(heard.result)
-            return _result(heard.said, heard.result, timeout_s)
+            return _result(effect, heard.said, heard.result, timeout_s)
         result = await context.outside.environment.run(spec, kill=context.kill)
+    except CannotBegin as error:
+        return ToolResult("failed-safe", error=str(error))
     except ExecutionError as error:
         return ToolResult("unknown", error=error.user_text)
     discard_files(result)
-    return _result(result.stdout.decode(errors="replace"), result, timeout_s)
+    return _result(effect, result.stdout.decode(errors="replace"), result, timeout_s)
 
 
-def _result(said: str, result: ProcessResult | None, timeout_s: float) -> ToolResult:
+def _result(effect: str, said: str, result: ProcessResult | None, timeout_s: float) -> ToolResult:
     """What the child's words mean, and its end; `None` = it stays."""
     from core.tools.base import ToolResult
 
@@ -167,7 +169,7 @@ def _result(said: str, result: ProcessResult | None, timeout_s: float) -> ToolRe
         "not-started": result.detail,
     }
     why = ends.get(result.ended, "it ended without saying how")
-    looked = result.ended != "not-started" and said.startswith(LOOKED)
+    looked = result.ended != "not-started" and said.startswith(LOOKED) and effect not in LOOKS
     when = "while it was under way" if looked else "before anything was sent"
     return ToolResult(
         "unknown" if looked else "failed-safe", error=f"{why} ({when})", processes_ended=result.processes_ended
@@ -208,7 +210,10 @@ def main() -> None:
 
 
 def _serve(request: Mapping[str, Any], said: IO[str]) -> bool:
-    """Serve one request; whether another one may follow."""
+    """Serve one request; whether another one may follow.
+
+    What was there before and is gone since goes without a word: whoever asked then starts another.
+    """
     from core.crashpoints import arm, crashpoint
 
     began_s = time.monotonic()
@@ -226,14 +231,17 @@ def _serve(request: Mapping[str, Any], said: IO[str]) -> bool:
 
     if request["effect"] in READY:
         ready = call(_function(READY[request["effect"]]))
+        if ready.get("gone"):
+            return False
         if ready["status"] != "succeeded":
             return answered(ready)
     if (why_not := _looked(request["look"], request["effect"])) is not None:
-        return answered({"status": "failed-safe", "error": why_not, "over": True})
+        return answered({"over": True, "status": "failed-safe", "error": why_not})
     said.write(LOOKED)
     said.flush()
     crashpoint("CP14")
-    return answered(call(perform))
+    answer = call(perform)
+    return False if answer.get("gone") else answered(answer)
 
 
 def _looked(look: Mapping[str, Any], effect: str) -> str | None:

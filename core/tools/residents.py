@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import logging
 import shutil
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.execution.base import ProcessResult
+
+log = logging.getLogger(__name__)
 
 MOST = 4
 """Programs of one run that stay at the same time: the one that was asked longest ago makes room."""
@@ -25,12 +28,20 @@ MOST = 4
 STAYS_S = 24 * 3600.0
 """The bound of what has none of its own: a slice is over long before."""
 
-_LINE_BYTES = 16 << 20
+_ANSWER_BYTES = 16 << 20
+"""All that is heard of one answer; what says more is ended."""
 _LEAVE_S = 2.0
 """How long a program may take leave of what it speaks to, before it is ended."""
 
+OVER = '{"over": true'
+"""How an answer begins after which its program cannot be asked anything more. Nobody else's words can stand there."""
+
 Start = Callable[[Path, socket.socket, asyncio.Event], Awaitable[ProcessResult]]
 """Runs the program, given a directory of its own, the channel it is spoken to over, and what ends it."""
+
+
+class CannotBegin(Exception):
+    """There is no place for a program; nothing was started. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,6 @@ class Heard:
     """Every line of it; the last one is its answer, if it gave one."""
     result: ProcessResult | None
     """How the program ended; `None` = it is still there, which only a program that has answered is."""
-    was_there: bool
-    """Whether it was there before the request came."""
 
 
 class Residents:
@@ -55,16 +64,16 @@ class Residents:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._here: dict[str, _Resident] = {}
-        self._numbers = itertools.count(1)
+        self._lost: set[str] = set()
 
     @property
     def any(self) -> bool:
         """Whether anything stays just now."""
         return any(not resident.is_over for resident in self._here.values())
 
-    def has(self, who: str) -> bool:
-        """Whether a program is there."""
-        return who in self._here and not self._here[who].is_over
+    def has_lost(self, who: str) -> bool:
+        """Whether a program that was there was gone, or went without an answer, when it was asked last."""
+        return who in self._lost
 
     async def ask(
         self, who: str, start: Start, request: bytes, *, call_id: str, timeout_s: float, kill: asyncio.Event
@@ -77,17 +86,19 @@ class Residents:
             call_id: Whose call this is.
             timeout_s: For all of it.
             kill: As in `ToolContext`.
+
+        Raises:
+            CannotBegin: Nothing was started.
         """
-        resident = self._here.pop(who, None)
-        if was_there := resident is not None and not resident.is_over:
-            assert resident is not None
-        else:
-            if resident is not None:
-                await _forgotten([resident], at_once=True)
+        gone = [name for name, each in self._here.items() if each.is_over]
+        await _forgotten([self._here.pop(name) for name in gone], at_once=True)
+        self._lost.discard(who)
+        was_there = who in self._here
+        if not was_there:
             while len(self._here) >= MOST:
                 await _forgotten([self._here.pop(next(iter(self._here)))], at_once=False)
-            resident = await self._begun(start, call_id)
-        self._here[who] = resident
+            self._here[who] = await self._begun(start, call_id)
+        resident = self._here[who] = self._here.pop(who)
         try:
             said = await resident.asked(request, timeout_s, kill)
         except BaseException:
@@ -95,11 +106,13 @@ class Residents:
             await asyncio.shield(resident.end(at_once=True))
             raise
         if said.whole and not said.over:
-            return Heard(said.text, None, was_there)
+            return Heard(said.text, None)
         del self._here[who]
         result = await resident.end(at_once=said.late or kill.is_set())
         # What it had said by then counts, whether or not anybody was listening: that something had left, above all.
         text = said.text if said.whole else said.text + resident.last_words
+        if was_there and not (said.whole or said.late or kill.is_set()):
+            self._lost.add(who)
         if said.whole:
             result = replace(result, ended="exited", limit=None)
         elif kill.is_set():
@@ -107,7 +120,7 @@ class Residents:
         elif said.late:
             limit = f"It ran for more than {timeout_s:.0f} s and was stopped."
             result = replace(result, ended="timed-out", limit=limit)
-        return Heard(text, result, was_there)
+        return Heard(text, result)
 
     async def end(self, *, at_once: bool) -> int:
         """End all of them; returns when nothing is left.
@@ -122,21 +135,31 @@ class Residents:
         return await _forgotten(here, at_once=at_once)
 
     async def _begun(self, start: Start, call_id: str) -> _Resident:
-        # Named so that tidying sees whose it is.
-        directory = self._scratch / f"{call_id}-stays-{next(self._numbers)}"
-        await asyncio.to_thread(directory.mkdir, mode=0o700)
-        ours, theirs = socket.socketpair()
+        # Named so that tidying sees whose it is, and not after any that a worker which died has left of the same call.
+        try:
+            directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{call_id}-stays-", dir=self._scratch))
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise CannotBegin(f"there is no room to start it: {error.strerror}") from error
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=_ANSWER_BYTES)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
         stop = asyncio.Event()
         running = asyncio.ensure_future(start(directory, theirs, stop))
         # A program that was refused never took it.
         running.add_done_callback(lambda _: theirs.close())
-        reader, writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
         return _Resident(directory, reader, writer, stop, running)
 
 
 async def _forgotten(residents: list[_Resident], *, at_once: bool) -> int:
     """End programs nobody waits for, however they ended; how many processes had to be ended."""
     results = await asyncio.gather(*(each.end(at_once=at_once) for each in residents), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            log.error("a program that stayed did not end well", exc_info=result, extra={"action": "resident_end"})
     return sum(result.processes_ended for result in results if isinstance(result, ProcessResult))
 
 
@@ -183,8 +206,8 @@ class _Resident:
             done, _ = await asyncio.wait({hearing, killing}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             killing.cancel()
-            if not hearing.done():
-                hearing.cancel()
+            hearing.cancel()
+            await asyncio.wait({hearing})  # whoever reads on after it has to be alone
         if hearing not in done:
             return _Said("".join(lines), whole=False, late=not kill.is_set())
         return hearing.result()
@@ -193,26 +216,47 @@ class _Resident:
         try:
             self._writer.write(request + b"\n")
             await self._writer.drain()
+            room = _ANSWER_BYTES
             while line := await self._reader.readline():
+                if (room := room - len(line)) < 0:
+                    break
                 lines.append(line.decode(errors="replace"))
                 if lines[-1].startswith("{"):
-                    return _Said("".join(lines), whole=True, over='"over": true' in lines[-1][-20:])
+                    return _Said("".join(lines), whole=True, over=lines[-1].startswith(OVER))
         except (OSError, ValueError):  # it is gone, or says more than anybody would read
             pass
         return _Said("".join(lines), whole=False)
 
     async def end(self, *, at_once: bool = False) -> ProcessResult:
         """End it with everything it started; how it ended."""
-        if not at_once:
-            with contextlib.suppress(OSError):
-                self._writer.write_eof()  # it reads to an end, and leaves
-            await asyncio.wait({self._running}, timeout=_LEAVE_S)
-        self._stop.set()
         try:
-            return await self._running
+            if not at_once:
+                with contextlib.suppress(OSError):
+                    self._writer.write_eof()  # it reads to an end, and leaves
+                await asyncio.wait({self._running}, timeout=_LEAVE_S)
+        finally:
+            self._stop.set()
+        try:
+            result = await self._running
+            await asyncio.to_thread(_discard, result)
+            return replace(result, stdout_file=None, stderr_file=None)
         finally:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_LEAVE_S):  # nobody is left to say more
-                    self.last_words = (await self._reader.read()).decode(errors="replace")
+                    self.last_words = (await self._rest()).decode(errors="replace")
             self._writer.close()
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    async def _rest(self) -> bytes:
+        """What is left to hear, as far as anybody would read it."""
+        heard = b""
+        while (room := _ANSWER_BYTES - len(heard)) and (more := await self._reader.read(room)):
+            heard += more
+        return heard
+
+
+def _discard(result: ProcessResult) -> None:
+    """Remove the files of long output: what counts was said over the channel."""
+    for path in (result.stdout_file, result.stderr_file):
+        if path is not None:
+            path.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ def begun(server: Mapping[str, Any], secrets: Mapping[str, str]) -> Begun | None
 def not_begun(error: OSError) -> dict[str, Any]:
     """What is answered when a server cannot be started: nothing happened."""
     where = "" if error.filename is None else f": {error.filename}"
-    return {"status": "failed-safe", "error": f"{error.strerror or error}{where}", "over": True}
+    return {"over": True, "status": "failed-safe", "error": f"{error.strerror or error}{where}"}
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ it is one of this machine. It asks nothing of a server but tools, and refuses wh
 elicitation and roots. All that a server says is bounded here and believed nowhere.
 
 The last line said to a request is the answer. The line `sent` before it says that the call has left: after that word,
-silence means that nobody knows. A server that did not answer, or broke, is not spoken to again: `over` in the answer.
+silence means that nobody knows. A server that did not answer, or broke, is not spoken to again: its last answer begins
+with `over`. One that is gone since its last answer gets none: whoever asks then starts another.
 """
 
 from __future__ import annotations
@@ -47,8 +48,13 @@ _ROOM_FOR_TEXT = 100
 _END_S = 1.0
 _SAID_CHARACTERS = 500
 
-_REFUSED = (types.PARSE_ERROR, types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS)
+_REFUSED = (types.METHOD_NOT_FOUND, types.INVALID_PARAMS)
 """Errors by which a server says that it will not do it; as final as a tool that answers with an error."""
+_REFUSED_HERE = (*_REFUSED, types.INVALID_REQUEST)
+"""The same of a server of this machine. Of one at an address the library says so itself, where it cannot read what came
+back, whatever was done before.
+"""
+_CONNECT_S = 30.0
 
 Answer = dict[str, Any]
 Begun = tuple[asyncio.AbstractEventLoop, asyncio.subprocess.Process]
@@ -89,6 +95,7 @@ class Talk:
         self._go = asyncio.Event()
         self._done: asyncio.Future[Answer] = self._loop.create_future()
         self._sent = False
+        self._answered_before = False
         self._refused: set[str] = set()
         self._trouble: list[str] = []
         """Why the connection to a server of this machine broke, if it was not the server that closed it."""
@@ -135,7 +142,9 @@ class Talk:
                 left_s = max(0.1, self._ends_s - time.monotonic())
                 # A server that says nothing to the newest way to begin is asked in the old one when half of the time is
                 # over.
-                async with Client(self._transport(left_s), read_timeout_seconds=left_s / 2, cache=None) as client:
+                async with Client(self._transport(), read_timeout_seconds=left_s / 2, cache=None) as client:
+                    # From here on each request has a time of its own, which `limit` keeps.
+                    client.session._session_read_timeout_seconds = None
                     while not self._leaving:
                         self._next.clear()
                         await self._one(client)
@@ -145,6 +154,8 @@ class Talk:
         except TimeoutError:
             self._say(self._broken("it did not answer in time"))
         except Exception as error:
+            if self._answered_before and not self._sent:
+                return self._say({"status": "failed-safe", "gone": True})
             self._say(self._broken(self._trouble[0] if self._trouble else _words(_innermost(error))))
 
     async def _one(self, client: Client) -> None:
@@ -165,13 +176,10 @@ class Talk:
         if self._leaving:
             return None
         self._sent = True
-        left_s = max(0.1, self._ends_s - time.monotonic())
         try:
-            result = await client.session.call_tool(
-                name, dict(self._request["args"]), read_timeout_seconds=left_s + 60, allow_input_required=True
-            )
+            result = await client.session.call_tool(name, dict(self._request["args"]), allow_input_required=True)
         except MCPError as error:
-            if error.error.code not in _REFUSED:
+            if error.error.code not in (_REFUSED if self._process is None else _REFUSED_HERE):
                 raise
             said = error.error.message[:_SAID_CHARACTERS]
             return self._say({"status": "failed", "error": f"the server refused it: {said}"})
@@ -184,6 +192,7 @@ class Talk:
         for waiting in (self._ready, self._done):
             if not waiting.done():
                 waiting.set_result(answer)
+        self._answered_before = True
 
     def _answered(self, result: types.CallToolResult | types.InputRequiredResult) -> Answer:
         if isinstance(result, types.InputRequiredResult):
@@ -202,9 +211,9 @@ class Talk:
         return {"status": "unknown" if self._sent else "failed-safe", "error": why[:_SAID_CHARACTERS]}
 
     @asynccontextmanager
-    async def _transport(self, timeout_s: float) -> AsyncIterator[tuple[Any, Any]]:
+    async def _transport(self) -> AsyncIterator[tuple[Any, Any]]:
         if self._process is None:
-            opened = _reached(self._server, self._secrets, timeout_s)
+            opened = _reached(self._server, self._secrets)
         else:
             opened = _spoken_to(self._process, self._trouble)
         async with opened as (read, write):
@@ -302,13 +311,13 @@ async def _quietly(task: Callable[[], Any], trouble: list[str]) -> None:
 
 
 @asynccontextmanager
-async def _reached(server: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: float) -> AsyncIterator[Any]:
+async def _reached(server: Mapping[str, Any], secrets: Mapping[str, str]) -> AsyncIterator[Any]:
     """A server at an address of the operator's, spoken to by streamable HTTP, without proxies or other hosts."""
     login = {header: f"{server['scheme']} {value}".strip() for header, value in secrets.items()}
     trust = ssl.create_default_context(cafile=server.get("ca"))
     async with httpx2.AsyncClient(
         headers={**login, "accept-encoding": "identity"},
-        timeout=httpx2.Timeout(timeout_s),
+        timeout=httpx2.Timeout(None, connect=_CONNECT_S),
         transport=_Bounded(httpx2.AsyncHTTPTransport(verify=trust, trust_env=False)),
         trust_env=False,
         follow_redirects=False,
@@ -447,11 +456,13 @@ def serve(
     for line in requests:
         request = json.loads(line)
         answer = talk.ready(request, request["ends_s"])
+        if answer.get("gone"):
+            break
         if answer["status"] == "succeeded" and "out" not in answer:
             said.write(SENT)
             said.flush()
             answer = talk.call()
-        said.write(json.dumps(answer | ({"over": True} if talk.is_over else {})) + "\n")
+        said.write(json.dumps(({"over": True} if talk.is_over else {}) | answer) + "\n")
         said.flush()
         if talk.is_over:
             break

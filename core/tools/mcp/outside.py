@@ -54,5 +54,5 @@ def _asked(request: Mapping[str, Any], secrets: Mapping[str, str], timeout_s: fl
 
 
 def _with_word(answer: Mapping[str, Any]) -> Any:
-    """The answer, with the word that nothing more can be asked here, if so."""
-    return {**answer, "over": True} if _talks[0].is_over else answer
+    """The answer, after the word that nothing more can be asked here, if so."""
+    return {"over": True, **answer} if _talks[0].is_over else answer

@@ -28,7 +28,7 @@ from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
 from core.tools.program import discard_files, readable_text, run_program
 from core.tools.reach import check_bounds, check_unbounded
-from core.tools.residents import STAYS_S
+from core.tools.residents import STAYS_S, CannotBegin
 
 PROGRAM = ("begin.py", "client.py")
 """What speaks to a server in the sandbox; the first is run, the other lies beside it."""
@@ -56,15 +56,16 @@ async def asked(
         check_bounds(context.outside.reach, place)
     elif word.outside:
         check_unbounded(context.outside.reach, "A server with `network: host`")
-    server = server_of(word, context.tool_environment)
+    if context.kill.is_set():
+        return ToolResult("failed-safe", error="it was stopped")
+    server, began_s = server_of(word, context.tool_environment), time.monotonic()
     who, residents = f"mcp.{_pin(server, secrets)}", context.residents
-    there = residents is not None and residents.has(who)
-    result = await _asked(word, server, who, request, context, secrets)
-    if there and result.status == "failed-safe" and not context.kill.is_set():
-        assert residents is not None
-        if not residents.has(who):
-            # It had died since the last call, and nothing was sent: that is no reason to fail.
-            return await _asked(word, server, who, request, context, secrets)
+    result = await _asked(word, server, who, request, context, secrets, context.timeout_s)
+    lost = residents is not None and residents.has_lost(who) and not context.kill.is_set()
+    if lost and result.status == "failed-safe":
+        # It had gone since the last call, and nothing was sent: that is no reason to fail.
+        left_s = max(1.0, context.timeout_s - (time.monotonic() - began_s))
+        return await _asked(word, server, who, request, context, secrets, left_s)
     return result
 
 
@@ -75,14 +76,18 @@ async def _asked(
     request: Mapping[str, Any],
     context: ToolContext,
     secrets: Mapping[str, str],
+    timeout_s: float,
 ) -> ToolResult:
     if word.outside:
         effect, args = "mcp" if "tool" in request else "mcp_look", {"server": server, **request}
-        return await run_effect(context, effect, args, secrets=secrets, stays=who)
-    ends_s = _ends_s(context.timeout_s)
+        return await run_effect(context, effect, args, secrets=secrets, timeout_s=timeout_s, stays=who)
+    ends_s = _ends_s(timeout_s)
     if context.residents is not None and not isinstance(context.environment, RefusingEnvironment):
         try:
-            return await _asked_again(context, who, _head(server, secrets, channel=CHANNEL), _line(request, ends_s))
+            head, line = _head(server, secrets, channel=CHANNEL), _line(request, ends_s)
+            return await _asked_again(context, who, head, line, timeout_s)
+        except CannotBegin as error:
+            return ToolResult("failed-safe", error=str(error))
         except ExecutionError as error:
             return ToolResult("unknown", error=error.user_text)
     program = await asyncio.to_thread(_copied, context.scratch / "mcp")
@@ -96,7 +101,7 @@ async def _asked(
     return read_answer(result)
 
 
-async def _asked_again(context: ToolContext, who: str, head: bytes, line: bytes) -> ToolResult:
+async def _asked_again(context: ToolContext, who: str, head: bytes, line: bytes, timeout_s: float) -> ToolResult:
     """Ask a server that stays with the run."""
 
     async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
@@ -107,17 +112,15 @@ async def _asked_again(context: ToolContext, who: str, head: bytes, line: bytes)
             label=context.label,
             stdin=head,
             readable=(program.parent,),
-            limits=replace(_LIMITS, wall_s=STAYS_S, cpu_s=int(STAYS_S)),
+            # Of the whole stay; what other calls of the run write meanwhile is counted as well.
+            limits=replace(_LIMITS, wall_s=STAYS_S, cpu_s=int(STAYS_S), disk_bytes=4 * _LIMITS.disk_bytes),
             channel=channel,
         )
         return await context.environment.run(spec, kill=stop)
 
     assert context.residents is not None
-    call_id, timeout_s = context.label.call_id, context.timeout_s
+    call_id = context.label.call_id
     heard = await context.residents.ask(who, start, line, call_id=call_id, timeout_s=timeout_s, kill=context.kill)
-    if heard.result is None:
-        return _read(heard.said, None)
-    discard_files(heard.result)
     return _read(heard.said, heard.result)
 
 

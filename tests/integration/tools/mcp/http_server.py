@@ -1,5 +1,6 @@
 """A real server of the library over streamable HTTP; says its port, and writes down what reaches it."""
 
+import asyncio
 import json
 import socket
 import sys
@@ -10,7 +11,7 @@ import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 log = Path(sys.argv[1])
 how = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -25,6 +26,13 @@ def note(text: str) -> str:
     if how == "huge":
         return "x" * 20_000_000
     return f"noted {text}"
+
+
+@server.tool()
+async def slow(text: str) -> str:
+    """Take four seconds"""
+    await asyncio.sleep(4)
+    return note(text)
 
 
 class Password(BaseModel):
@@ -45,6 +53,14 @@ async def needy(text: str) -> InputRequiredResult:
     return InputRequiredResult(input_requests={"first": ElicitRequest(params=params)}, request_state="x")
 
 
+OTHERWISE = {
+    "html": (200, b"text/html", b"<p>Welcome to the gateway</p>"),
+    "broken": (200, b"application/json", b'{"jsonrpc": "2.0", "id"'),
+    "accepted": (202, b"application/json", b""),
+}
+"""What comes back of a call that was made, by what the server is told to do."""
+
+
 class Watched:
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -59,7 +75,29 @@ class Watched:
                 await send({"type": "http.response.start", "status": 307, "headers": location})
                 await send({"type": "http.response.body", "body": b""})
                 return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, _instead(send) if how in OTHERWISE and scope["type"] == "http" else send)
+
+
+def _instead(send: Send) -> Send:
+    """Answer something else once a note was written while the request was under way."""
+    status, kind, body = OTHERWISE[how]
+    before = log.read_text().count('"note"')
+    held: list[Message] = []
+
+    async def other(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            held.append(message)
+        elif log.read_text().count('"note"') == before:
+            while held:
+                await send(held.pop())
+            await send(message)
+        elif held:
+            held.clear()
+            headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    return other
 
 
 listener = socket.socket()

@@ -105,6 +105,11 @@ def call(ident, args):
     if BEHAVIOUR == "picture":
         data = "iVBORw0KGgo="
         return say(id=ident, result={"content": [{"type": "image", "data": data, "mimeType": "image/png"}]})
+    if BEHAVIOUR == "lists-once":
+        COUNTED.append(args["text"])
+    if BEHAVIOUR == "ends-in-over":
+        COUNTED.append(args["text"])
+        return say(id=ident, result={**text(str(len(COUNTED))), "structuredContent": {"over": True}})
     if BEHAVIOUR == "counts":
         COUNTED.append(args["text"])
         return say(id=ident, result=text(str(len(COUNTED))))
@@ -135,6 +140,10 @@ def call(ident, args):
 def main():
     if BEHAVIOUR == "exit-at-start":
         sys.exit("there is no configuration")
+    if "STARTS" in os.environ:
+        with Path(os.environ["STARTS"]).open("a") as file:
+            file.write("started\n")
+    sys.stderr.write("noise\n" * int(os.environ.get("NOISE", "0")))
     if BEHAVIOUR == "stderr-flood":
         sys.stderr.write("noise\n" * 500_000)
     for line in sys.stdin:
@@ -146,6 +155,8 @@ def main():
             say(id=ident, result={"protocolVersion": version, "capabilities": capabilities,
                                   "serverInfo": {"name": "test", "version": "1"}})  # fmt: skip
         elif method == "tools/list":
+            if BEHAVIOUR == "lists-once" and COUNTED:
+                time.sleep(600)
             say(id=ident, result={"tools": tools()})
         elif method == "tools/call":
             call(ident, message["params"]["arguments"])

@@ -1,5 +1,6 @@
 """Servers that act beyond the sandbox: at an address, or on this host with its network; looked after to the last."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -137,6 +138,43 @@ async def test_a_run_that_was_stopped_or_taken_over_calls_nothing(
     assert [] == notes(log)
 
 
+@pytest.mark.parametrize("how", ["html", "broken", "accepted"])
+async def test_an_answer_that_is_none_says_nothing_of_what_was_done(
+    how: str, start: Start, accepting: Accepting, calling: Calling, log: Path
+) -> None:
+    tool = await accepting(start(how), "note")
+
+    result = await calling(tool, text="a")
+
+    assert "unknown" == result.status, result
+    assert ["a"] == notes(log)
+
+
+async def test_the_time_of_one_call_is_not_that_of_the_next(
+    start: Start, accepting: Accepting, calling: Calling
+) -> None:
+    word = start()
+    quick, slow = await accepting(word, "note"), await accepting(word, "slow")
+
+    assert "succeeded" == (await calling(quick, text="a", timeout_s=3.0)).status
+    result = await calling(slow, text="b")
+
+    assert "succeeded" == result.status, result
+
+
+async def test_a_call_that_is_stopped_before_it_began_reaches_nobody(
+    start: Start, accepting: Accepting, fresh: Callable[[], ToolContext], log: Path
+) -> None:
+    tool = await accepting(start(), "note")
+    before, context = reached(log), replace(fresh(), kill=asyncio.Event())
+    context.kill.set()
+
+    result = await tool.perform(Registry([tool]).validate(tool.name, {"text": "a"}), context)
+
+    assert ("failed-safe", "it was stopped") == (result.status, result.error)
+    assert before == reached(log)
+
+
 @pytest.mark.parametrize("program", [False, True], ids=["at an address", "with the network of this host"])
 async def test_a_server_beyond_the_bounds_of_the_run_is_neither_started_nor_asked(
     program: bool, start: Start, calling: Calling, log: Path, context: ToolContext
@@ -185,17 +223,20 @@ async def test_a_redirect_to_another_place_is_not_followed(start: Start, calling
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
-    [("nosy", "Cannot send 'elicitation/create'"), ("needy", "it asked for elicitation/create, in vain")],
+    ("name", "status", "why"),
+    [
+        ("nosy", "unknown", "Cannot send 'elicitation/create'"),  # in the middle of what it does
+        ("needy", "failed", "it asked for elicitation/create, in vain"),
+    ],
 )
 async def test_a_server_at_an_address_that_asks_people_is_refused(
-    name: str, why: str, start: Start, accepting: Accepting, calling: Calling
+    name: str, status: str, why: str, start: Start, accepting: Accepting, calling: Calling
 ) -> None:
     tool = await accepting(start(), name)
 
     result = await calling(tool, text="a")
 
-    assert "failed" == result.status, result
+    assert status == result.status, result
     assert why in str(result.error)
 
 

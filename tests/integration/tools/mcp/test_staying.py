@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,18 @@ from typing import Any
 import pytest
 
 from core.config.servers import ServerWord
+from core.execution.base import CHANNEL, ProcessResult, ProcessSpec
 from core.execution.labels import labelled
+from core.execution.outside import outside_environment
 from core.execution.processes import Process
 from core.execution.reaper import end_run
 from core.tools.base import ToolContext
+from core.tools.mcp.start import asked
 from core.tools.mcp.tool import McpTool
 from core.tools.registry import Registry
 from core.tools.residents import MOST, Residents
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
+from tests.integration.tools.mcp.test_outside import change
 from tests.integration.tools.mcp.test_outside import context as context
 from tests.patience import PATIENCE_S
 
@@ -166,3 +171,101 @@ async def test_the_one_that_was_asked_longest_ago_makes_room(
 
     assert "2" == await count(calling, tools[-1])
     assert "1" == await count(calling, first), "it had made room"
+
+
+async def test_a_worker_that_died_leaves_nothing_in_the_way_of_another_attempt(
+    counting: Counting, accepting: Accepting, calling: Calling, residents: Residents, fresh: Callable[[], ToolContext]
+) -> None:
+    tool = await accepting(counting())
+    args = Registry([tool]).validate(tool.name, {"text": "a"})
+    before = Residents(residents._scratch)
+    assert "succeeded" == (await tool.perform(args, replace(fresh(), residents=before))).status
+
+    assert "1" == await count(calling, tool)
+
+    await before.end(at_once=True)
+
+
+async def test_one_that_hangs_before_the_call_has_no_second_try(
+    counting: Counting, accepting: Accepting, calling: Calling, workspace: Path
+) -> None:
+    tool = await accepting(counting("lists-once"))
+    starts = workspace / "starts.txt"
+    tool = McpTool(tool._accepted, counting("lists-once", STARTS=str(starts) if tool._server.outside else starts.name))
+    assert "a" == await count(calling, tool)
+
+    result = await calling(tool, text="b", timeout_s=3.0)
+
+    assert ("failed-safe", "it did not answer in time") == (result.status, result.error)
+    assert "started\n" == starts.read_text()
+
+
+async def test_nothing_is_started_again_for_a_run_that_was_stopped(
+    behaving: Behaving, accepting: Accepting, calling: Calling, workspace: Path, called: Path, run_row: Path
+) -> None:
+    starts = workspace / "starts.txt"
+    word = behaving("counts", env={"CALLED": str(called)}, network="host")
+    tool = await accepting(word)
+    noted = behaving("counts", env={"CALLED": str(called), "STARTS": str(starts)}, network="host")
+    tool = McpTool(tool._accepted, noted)
+    assert "1" == await count(calling, tool)
+    change(run_row, "killed_at = 1")
+
+    result = await calling(tool, text="b")
+
+    assert ("failed-safe", "the run was stopped or taken over before it began") == (result.status, result.error)
+    assert "started\n" == starts.read_text()
+
+
+async def test_what_a_server_answers_does_not_end_it(
+    counting: Counting, accepting: Accepting, calling: Calling
+) -> None:
+    tool = await accepting(counting("ends-in-over"))
+
+    assert ["1", "2"] == [await count(calling, tool) for _ in range(2)]
+
+
+async def test_what_a_server_says_beside_its_answers_is_not_kept(
+    behaving: Behaving, accepting: Accepting, fresh: Callable[[], ToolContext], residents: Residents, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    tool = await accepting(behaving(network="host"))
+    noisy = McpTool(tool._accepted, behaving(network="host", env={"NOISE": "2000000"}))
+    context = fresh()
+    context = replace(context, outside=replace(context.outside, environment=outside_environment(spool)))
+
+    result = await noisy.perform(Registry([noisy]).validate(noisy.name, {"text": "a"}), context)
+
+    assert "succeeded" == result.status, result
+    await residents.end(at_once=False)
+    assert [] == list(spool.iterdir())
+
+
+async def test_what_says_more_than_anybody_would_read_is_ended(
+    residents: Residents, context: ToolContext, workspace: Path
+) -> None:
+    (workspace / "babbles.py").write_text(f"import os\nwhile True:\n    os.write({CHANNEL}, b'sent\\n' * 10_000)\n")
+
+    async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+        spec = ProcessSpec(("python", "babbles.py"), workspace, context.label, channel=channel)
+        return await context.environment.run(spec, kill=stop)
+
+    heard = await residents.ask("babbles", start, b"{}", call_id="call_1", timeout_s=PATIENCE_S, kill=asyncio.Event())
+
+    assert heard.result is not None
+    assert len(heard.said) < 40 << 20
+    assert {} == here(context)
+
+
+async def test_one_that_died_is_started_again_to_be_asked_what_it_offers(
+    counting: Counting, accepting: Accepting, calling: Calling, context: ToolContext, fresh: Callable[[], ToolContext]
+) -> None:
+    tool = await accepting(counting())
+    await count(calling, tool)
+    os.kill(the_server(context), signal.SIGKILL)
+
+    found = await asked(tool._server, {}, fresh(), {})
+
+    assert "succeeded" == found.status, found
+    assert ["do"] == [each["name"] for each in found.out["tools"]]
