@@ -67,8 +67,10 @@ class Histories(RuleBasedStateMachine):
         self.history = History(self.choose)
 
     def teardown(self) -> None:
-        self.history.rest()
-        self.history.close()
+        try:
+            self.history.rest()
+        finally:  # Hypothesis may have had enough in the middle of it
+            self.history.close()
 
 
 def _rule(name: str) -> Callable[..., Any]:
