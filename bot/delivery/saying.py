@@ -5,6 +5,7 @@ and the order of lanes' work are the sender's (`delivery.outbox`).
 """
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
@@ -34,6 +35,8 @@ from core.runs.views import RunView
 from core.store import freezes, outbox, runs
 from core.store.outbox import Delivery
 
+log = logging.getLogger(__name__)
+
 _RANK = {"slack.card": 0, "slack.ending": 2}
 """Within a run: its card first, its ending last, whatever the clocks of those who wrote the rows."""
 
@@ -42,8 +45,11 @@ PROOF_WITHIN_MS = 15_000
 
 _UNKNOWN_VERSION = -1
 
-_MOST_DRAWN_ANEW = 20
-"""Messages with buttons that are seen to when their run has ended, the newest first."""
+_MOST_LOOKED_AT = 50
+"""Messages with buttons of one run that are looked through, the newest first."""
+
+OVER_GIVE_UP_MS = 10 * 60 * 1000
+"""How long it is tried to take buttons away that are refused when they are pressed, anyway."""
 
 _CLOCKS_APART_S = 600
 """How far our clock and Slack's may differ when a message is looked for."""
@@ -65,7 +71,7 @@ def next_of(rows: Sequence[Delivery]) -> Delivery | None:
 
 def elsewhere(row: Delivery, now_ms: int) -> Insert | None:
     """The row that says the same in a direct message, once its own place is gone; `None` = that was the last place."""
-    if row.body.get("dm") or not (row.run_id or row.body.get("user")):
+    if row.kind == "slack.over" or row.body.get("dm") or not (row.run_id or row.body.get("user")):
         return None
     kind = "slack.reply" if row.kind == "slack.private" else row.kind
     where = f"dm:{row.run_id or row.body['user']}"
@@ -155,15 +161,30 @@ class Sayings:
         place = await self._place(row, view)
         still = await self._last_words.said(row, view, place)
         posted = await self._post(row, place, ending(view, still))
-        for said in await self._said_last(row, ("slack.budget", "slack.steer"), _MOST_DRAWN_ANEW):
-            await self._draw_anew(said, view, self._drawn(said, view))
+        await self._tidied(view)
         return posted.ts
 
+    async def _tidied(self, view: RunView) -> None:
+        """Take the buttons off what a run that has ended said earlier; its ending does not wait for that."""
+        asked = {reply.id for reply in view.replies if reply.status == "asked"}
+        for said in await self._said_last(view, "slack.budget", "slack.steer"):
+            if said.result is None or (said.kind == "slack.steer" and said.body["reply_id"] not in asked):
+                continue
+            try:
+                await self._draw_anew(said, view, self._drawn(said, view))
+            except BanksmanError as error:
+                log.warning("a message keeps its buttons: %s", error, extra={"action": "not_tidied", "run": view.id})
+
     async def _over(self, row: Delivery) -> None:
-        """Draw what has nothing left to be pressed anew, if it ever stood anywhere."""
-        view = await self._view(row)
-        for said in await self._said_last(row, (row.body["of"],), 1):
-            await self._draw_anew(said, view, self._left(row, view) or self._drawn(said, view))
+        """Draw the newest of what had been said before anew, for nothing of it is left to be pressed."""
+        view, version = await self._view(row), int(row.body["version"])
+        rows = [each for each in await self._said_last(view, row.body["of"]) if each.body.get("version", 0) < version]
+        last = max((each.body.get("version", 0) for each in rows), default=None)
+        for said in [each for each in rows if each.body.get("version", 0) == last]:
+            if said.result is not None:
+                await self._draw_anew(said, view, self._left(row, view) or self._drawn(said, view))
+            elif said.is_open and self._desk.clock.wall_ms() - row.created_at < OVER_GIVE_UP_MS:
+                raise NotYet("what is over is being said elsewhere")
 
     def _left(self, row: Delivery, view: RunView) -> Message | None:
         """What stands where a run that was blocked asked for something; `None` = the row is about something else."""
@@ -176,11 +197,9 @@ class Sayings:
         render = was_asked if body["of"] == "slack.question" else was_blocked
         return render(over, view, self._desk.known)
 
-    async def _said_last(self, row: Delivery, kinds: Sequence[str], limit: int) -> list[Delivery]:
-        """The newest of what was said about a row's run before it."""
+    async def _said_last(self, view: RunView, *kinds: str) -> list[Delivery]:
         desk = self._desk
-        rows = await outbox.said_last(desk.database, desk.tenant, row.run_id or "", kinds, before=row.id, limit=limit)
-        return [said for said in rows if said.result is not None]
+        return await outbox.said_last(desk.database, desk.tenant, view.id, kinds, limit=_MOST_LOOKED_AT)
 
     async def _draw_anew(self, said: Delivery, view: RunView, message: Message) -> None:
         place = await self._place(said, view)

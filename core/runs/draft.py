@@ -50,7 +50,7 @@ class Draft:
         self.move(RunState.BLOCKED, {"reason": reason.value}, *evidence)
         self.run |= {"blocked_reason": reason.value, "blocked_detail": detail, "due_at": None, "lease_owner": None}
         if reason is not BlockedReason.QUESTION:
-            self.deliver("slack.blocked", f"blocked:{self.snapshot.run.id}:{self.snapshot.run.version}", {})
+            self.offer("slack.blocked", f"blocked:{self.snapshot.run.id}:{self.snapshot.run.version}", {})
 
     def end(self, state: RunState, outcome: str, *evidence: Mapping[str, Any], now_ms: int) -> None:
         """Record that the run is over, tell its thread, and give the lease back."""
@@ -80,10 +80,14 @@ class Draft:
                 delivery(run.tenant, run.id, run.team, run.channel, run.thread_ts, kind, dedupe_key, body, 0)
             )
 
+    def offer(self, kind: str, dedupe_key: str, body: Mapping[str, Any]) -> None:
+        """Queue something with buttons, which `over` will find by the version that the run has now."""
+        self.deliver(kind, dedupe_key, {**body, "version": self.snapshot.run.version})
+
     def over(self, what: str, **said: Any) -> None:
         """Queue that the last message of a kind has nothing left to be pressed, and is drawn anew."""
         run = self.snapshot.run
-        self.deliver("slack.over", f"over:{what}:{run.id}:{run.version}", {"of": what, **said})
+        self.offer("slack.over", f"over:{what}:{run.id}:{run.version}", {"of": what, **said})
 
     def tell(self, kind: str, dedupe_key: str, body: Mapping[str, Any], *, lane: str, after_ms: int = 0) -> None:
         """Queue something that has no thread of its own, once, and not before `after_ms` from now."""

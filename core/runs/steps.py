@@ -330,7 +330,7 @@ def _question(draft: Draft, call: CallRow, proposed: Proposed) -> None:
     """The run asks people something: the call waits as an intent until somebody has answered."""
     draft.fact("question-asked", {"call": call.id})
     draft.block(BlockedReason.QUESTION, str(proposed.args.get("question") or "It has a question."), {"call": call.id})
-    draft.deliver("slack.question", f"question:{call.id}", {"call_id": call.id})
+    draft.offer("slack.question", f"question:{call.id}", {"call_id": call.id})
 
 
 def start_approved(

@@ -367,12 +367,12 @@ def _warn(draft: Draft, turn: TurnRow, cost: int, caps: Caps, used: Mapping[str,
     own = allowance.nearly_spent(after, stamp.now_ms)
     if own:
         named = ",".join(f"{usage.unit}={usage.cap}" for usage in own)
-        draft.deliver("slack.budget", f"nearly-spent:{run.id}:{named}", {})
+        draft.offer("slack.budget", f"nearly-spent:{run.id}:{named}", {})
     others = shared.nearly_spent(shared.of(run, draft.holds, used, caps.tree), allowance.of(before).warned)
     for each in others:
         # One thread is told once, whichever of its runs notices.
         key = f"nearly-spent:{run.team or ''}:{run.channel}:{run.thread_ts or run.root_id}:{each.budget_id}={each.cap}"
-        draft.deliver("slack.budget", key, {"shared": [each.to_json()]})
+        draft.offer("slack.budget", key, {"shared": [each.to_json()]})
     if own or others:
         told = {usage.unit: usage.cap for usage in own} | {each.budget_id: each.cap for each in others}
         draft.run["allowance_json"] = allowance.told(before, told)

@@ -45,6 +45,8 @@ class Delivery:
     """Not 0 from before the first try on, so that whoever comes next looks before saying it again."""
     result: str | None
     """What Slack named it so far: a message's ts, a file's id."""
+    is_open: bool
+    """Whether it is still to be said."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ async def open_in_lane(database: Database, tenant: str, lane: str) -> list[Deliv
 
 
 async def said_last(
-    database: Database, tenant: str, run_id: str, kinds: Collection[str], *, before: str, limit: int
+    database: Database, tenant: str, run_id: str, kinds: Collection[str], *, limit: int
 ) -> list[Delivery]:
-    """The newest rows of some kinds that a run had written before a row, those that were never said as well."""
+    """The newest rows of some kinds that a run has written, said or not."""
     statement = (
         select(outbox)
-        .where(outbox.c.tenant == tenant, outbox.c.run_id == run_id, outbox.c.kind.in_(kinds), outbox.c.id < before)
+        .where(outbox.c.tenant == tenant, outbox.c.run_id == run_id, outbox.c.kind.in_(kinds))
         .order_by(outbox.c.id.desc())
         .limit(limit)
     )
@@ -229,4 +231,5 @@ def _delivery(row: RowMapping) -> Delivery:
         due_at=row["due_at"],
         attempts=row["attempts"],
         result=row["result"],
+        is_open=row["sent_at"] is None and row["dead_at"] is None,
     )

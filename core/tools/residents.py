@@ -43,6 +43,10 @@ Start = Callable[[Path, socket.socket, asyncio.Event], Awaitable[ProcessResult]]
 class CannotBegin(Exception):
     """There is no place for a program; nothing was started. The message says why."""
 
+    @classmethod
+    def of(cls, error: OSError) -> CannotBegin:
+        return cls(f"there is no room to start it: {error.strerror}")
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -140,7 +144,7 @@ class Residents:
             directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{call_id}-stays-", dir=self._scratch))
             ours, theirs = socket.socketpair()
         except OSError as error:
-            raise CannotBegin(f"there is no room to start it: {error.strerror}") from error
+            raise CannotBegin.of(error) from error
         try:
             reader, writer = await asyncio.open_connection(sock=ours, limit=_ANSWER_BYTES)
         except BaseException:
@@ -221,7 +225,7 @@ class _Resident:
                 if (room := room - len(line)) < 0:
                     break
                 lines.append(line.decode(errors="replace"))
-                if lines[-1].startswith("{"):
+                if lines[-1].startswith("{") and lines[-1].endswith("\n"):
                     return _Said("".join(lines), whole=True, over=lines[-1].startswith(OVER))
         except (OSError, ValueError):  # it is gone, or says more than anybody would read
             pass

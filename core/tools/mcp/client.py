@@ -48,11 +48,11 @@ _ROOM_FOR_TEXT = 100
 _END_S = 1.0
 _SAID_CHARACTERS = 500
 
-_REFUSED = (types.METHOD_NOT_FOUND, types.INVALID_PARAMS)
+_REFUSED = (types.INVALID_PARAMS,)
 """Errors by which a server says that it will not do it; as final as a tool that answers with an error."""
-_REFUSED_HERE = (*_REFUSED, types.INVALID_REQUEST)
+_REFUSED_HERE = (*_REFUSED, types.INVALID_REQUEST, types.METHOD_NOT_FOUND)
 """The same of a server of this machine. Of one at an address the library says so itself, where it cannot read what came
-back, whatever was done before.
+back or a gateway knows nothing of it, whatever was done before.
 """
 _CONNECT_S = 30.0
 

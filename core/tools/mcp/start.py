@@ -105,7 +105,10 @@ async def _asked_again(context: ToolContext, who: str, head: bytes, line: bytes,
     """Ask a server that stays with the run."""
 
     async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
-        program = await asyncio.to_thread(_copied, directory / "mcp")
+        try:
+            program = await asyncio.to_thread(_copied, directory / "mcp")
+        except OSError as error:
+            raise CannotBegin.of(error) from error
         spec = ProcessSpec(
             argv=("python", "-I", str(program)),
             workspace=context.workspace,

@@ -78,7 +78,7 @@ def test_what_asked_for_help_is_over_once_the_run_goes_on(reason: str, what: lis
     draft = Draft(snapshot(run), Actor("human", "ben"))
     draft.move(RunState.PLANNING)
     rows = [json.loads(row["body_json"]) for row in inserted_rows(draft.seal(now_ms=NOW_MS), "outbox")]
-    said = {"by": "ben", "to": "planning", "reason": reason, "detail": "Which?"}
+    said = {"by": "ben", "to": "planning", "reason": reason, "detail": "Which?", "version": run.version}
     assert [{"of": kind, **said} for kind in what] == rows
 
 

@@ -57,6 +57,7 @@ OTHERWISE = {
     "html": (200, b"text/html", b"<p>Welcome to the gateway</p>"),
     "broken": (200, b"application/json", b'{"jsonrpc": "2.0", "id"'),
     "accepted": (202, b"application/json", b""),
+    "unknown": (404, b"text/plain", b"Not Found"),
 }
 """What comes back of a call that was made, by what the server is told to do."""
 

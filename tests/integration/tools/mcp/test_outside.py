@@ -138,7 +138,7 @@ async def test_a_run_that_was_stopped_or_taken_over_calls_nothing(
     assert [] == notes(log)
 
 
-@pytest.mark.parametrize("how", ["html", "broken", "accepted"])
+@pytest.mark.parametrize("how", ["html", "broken", "accepted", "unknown"])
 async def test_an_answer_that_is_none_says_nothing_of_what_was_done(
     how: str, start: Start, accepting: Accepting, calling: Calling, log: Path
 ) -> None:

@@ -21,7 +21,7 @@ from core.tools.base import ToolContext
 from core.tools.mcp.start import asked
 from core.tools.mcp.tool import McpTool
 from core.tools.registry import Registry
-from core.tools.residents import MOST, Residents
+from core.tools.residents import MOST, Residents, Start
 from tests.integration.tools.mcp.conftest import Accepting, Behaving, Calling
 from tests.integration.tools.mcp.test_outside import change
 from tests.integration.tools.mcp.test_outside import context as context
@@ -242,20 +242,44 @@ async def test_what_a_server_says_beside_its_answers_is_not_kept(
     assert [] == list(spool.iterdir())
 
 
+Running = Callable[[str], Start]
+
+
+@pytest.fixture
+def running(context: ToolContext, workspace: Path) -> Running:
+    """Starts a program of these lines in the sandbox, with a channel."""
+
+    def starting(lines: str) -> Start:
+        (workspace / "odd.py").write_text(f"import os\nto = {CHANNEL}\n{lines}\n")
+
+        async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
+            spec = ProcessSpec(("python", "odd.py"), workspace, context.label, channel=channel)
+            return await context.environment.run(spec, kill=stop)
+
+        return start
+
+    return starting
+
+
 async def test_what_says_more_than_anybody_would_read_is_ended(
-    residents: Residents, context: ToolContext, workspace: Path
+    residents: Residents, context: ToolContext, running: Running
 ) -> None:
-    (workspace / "babbles.py").write_text(f"import os\nwhile True:\n    os.write({CHANNEL}, b'sent\\n' * 10_000)\n")
+    babbles = running("while True:\n    os.write(to, b'sent\\n' * 10_000)")
 
-    async def start(directory: Path, channel: socket.socket, stop: asyncio.Event) -> ProcessResult:
-        spec = ProcessSpec(("python", "babbles.py"), workspace, context.label, channel=channel)
-        return await context.environment.run(spec, kill=stop)
-
-    heard = await residents.ask("babbles", start, b"{}", call_id="call_1", timeout_s=PATIENCE_S, kill=asyncio.Event())
+    heard = await residents.ask("odd", babbles, b"{}", call_id="call_1", timeout_s=PATIENCE_S, kill=asyncio.Event())
 
     assert heard.result is not None
     assert len(heard.said) < 40 << 20
     assert {} == here(context)
+
+
+async def test_half_an_answer_is_none(residents: Residents, running: Running) -> None:
+    breaks_off = running('os.write(to, b\'looked\\n{"status": "succ\')')
+
+    heard = await residents.ask("odd", breaks_off, b"{}", call_id="call_1", timeout_s=PATIENCE_S, kill=asyncio.Event())
+
+    assert heard.result is not None
+    assert not residents.any
 
 
 async def test_one_that_died_is_started_again_to_be_asked_what_it_offers(

@@ -1,0 +1,102 @@
+"""Messages that ask for something lose their buttons once the run has gone on, and only then."""
+
+from collections.abc import Callable
+
+from core.clock import SystemClock
+from core.principals import Actor
+from core.record.changes import Landed
+from core.record.states import BlockedReason, RunState
+from core.runs.allowance import Allowance
+from core.runs.draft import Draft
+from core.store import outbox
+from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
+
+MOON, SUN = "The moon is away.", "The sun is away."
+
+
+async def asked(team: Team, text: str) -> Json:
+    """Wait for the message that asks for help, which is not the card."""
+
+    async def found() -> list[Json]:
+        return [one for one in await team.heard(text) if not has_button(one, "Details")]
+
+    return dict((await poll(found, "the message"))[-1])
+
+
+async def write(house: House, run_id: str, fill: Callable[[Draft], None], *, now_ms: int) -> None:
+    """Commit a change as somebody whose clock says `now_ms`."""
+    draft = Draft(await house.snapshot(run_id), Actor("human", "requester"))
+    fill(draft)
+    assert isinstance(await house.database.journal.commit(draft.seal(now_ms=now_ms)), Landed)
+
+
+async def all_said(house: House, run_id: str) -> list[outbox.Delivery]:
+    """Wait until a run has nothing left to say; what it had said."""
+
+    async def said() -> list[outbox.Delivery]:
+        kinds = ("slack.card", "slack.blocked", "slack.over", "slack.budget", "slack.ending")
+        rows = await outbox.said_last(house.database, "main", run_id, kinds, limit=100)
+        return [] if any(row.is_open for row in rows) else rows
+
+    return list(await poll(said, "everything to be said"))
+
+
+async def test_of_two_blocks_only_the_one_that_is_over_loses_its_buttons(house: House, team: Team) -> None:
+    bot = await house.start_bot()
+    await team.say("@banksman idle")
+    run_id = (await house.run()).id
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.MISSING_SECRET, MOON))
+    first = await asked(team, MOON)
+    assert has_button(first, "Ask again")
+    await bot.end()
+
+    # Somebody lets it go on, and a worker whose clock is behind blocks it again at once.
+    now_ms = SystemClock().wall_ms()
+    await write(house, run_id, lambda draft: draft.move(RunState.PLANNING), now_ms=now_ms)
+    again = lambda draft: draft.block(BlockedReason.MISSING_SECRET, SUN)  # noqa: E731
+    await write(house, run_id, again, now_ms=now_ms - 200)
+    await house.start_bot()
+
+    assert "Goes on" in words(await team.offers_nothing(first))
+    await all_said(house, run_id)
+    assert has_button(await asked(team, SUN), "Ask again"), "it is blocked still"
+
+
+async def test_a_block_that_was_said_in_a_direct_message_loses_its_buttons_there(
+    house: House, team: Team, bot: Running
+) -> None:
+    await team.say("@banksman idle")
+    run_id = (await house.run()).id
+    await team.card()
+    await team.fault("archive_channel", channel="C0DATA")
+    await house.change(run_id, lambda draft: draft.block(BlockedReason.MISSING_SECRET, MOON))
+    note = await asked(team, MOON)
+    assert await team.direct() == note["channel"]
+
+    await house.change(run_id, lambda draft: draft.move(RunState.PLANNING))
+
+    assert "Goes on" in words(await team.offers_nothing(note))
+
+
+async def test_an_ending_is_said_once_though_nothing_can_be_tidied(house: House, team: Team, bot: Running) -> None:
+    await team.say("@banksman idle")
+    run_id = (await house.run()).id
+    await team.card()
+
+    def nearly(draft: Draft) -> None:
+        draft.move(RunState.PLANNING)
+        draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 850_000, "steps": 2}
+        draft.run["allowance_json"] = Allowance({"steps": 2}, {"money": 1_000_000}, "steps").to_json()
+        draft.offer("slack.budget", f"nearly-spent:{run_id}:money=1000000", {})
+
+    await house.change(run_id, nearly)
+    warned = await team.hears("Most of what it may use is used up")
+    await team.fault("refuse", method="chat.update", error="cant_update_message", count=None)
+
+    await house.completes(run_id)
+
+    rows = await all_said(house, run_id)
+    (ending,) = [row for row in rows if row.kind == "slack.ending"]
+    assert ending.result is not None
+    assert 1 == len(await team.heard(": completed after"))
+    assert has_button(await team.message(warned["ts"]), "Kill")
