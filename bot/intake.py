@@ -228,6 +228,8 @@ async def _commit(desk: Desk, asked: Asked, dedupe_key: str, decision: _Go | Rep
     change = accept(request, run_id=run_id, salt=desk.ids.salt(), now_ms=now_ms)
     if decision.unused:
         change = replace(change, inserts=(*change.inserts, _unused(desk, request, run_id, decision.unused, now_ms)))
+    if asked.given is not None:
+        change = replace(change, inserts=(*change.inserts, _filled(desk, asked, run_id, now_ms)))
     answer = await journal.commit(replace(change, updates=(done,)) if stored else change)
     crashpoint("CP02")
     if isinstance(answer, Landed):
@@ -252,12 +254,24 @@ def _reply(desk: Desk, asked: Asked, reply: Reply, dedupe_key: str, now_ms: int)
     }
     if reply.form:
         body["request"] = dedupe_key
-    key = f"reply:{asked.source_key}" + ("" if asked.given is None else f":{dedupe_key}")
+    key = _reply_key(asked) + ("" if asked.given is None else f":{dedupe_key}")
     if not reply.private:
         return delivery(desk.tenant, None, asked.team, asked.channel, asked.root_ts, "slack.reply", key, body, now_ms)
     # In a lane of its own: what cannot be whispered must not hold up what is said aloud.
     lane = f"private:{asked.user}"
     return delivery(desk.tenant, None, asked.team, asked.channel, lane, "slack.private", key, body, now_ms)
+
+
+def _reply_key(asked: Asked) -> str:
+    """Of what is said to a message that starts no run."""
+    return f"reply:{asked.source_key}"
+
+
+def _filled(desk: Desk, asked: Asked, run_id: str, now_ms: int) -> Insert:
+    """Takes the button off what had asked for inputs."""
+    place = (asked.team, asked.channel, asked.root_ts)
+    body = {"said": _reply_key(asked)}
+    return delivery(desk.tenant, run_id, *place, "slack.filled", f"filled:{run_id}", body, now_ms)
 
 
 def _unused(desk: Desk, request: Request, run_id: str, names: tuple[str, ...], now_ms: int) -> Insert:

@@ -81,6 +81,21 @@ def was_asked(over: Over, view: RunView, known: Known) -> Message:
     return message(sentence, rich(first, quote(prose(over.detail, 2_000)), last))
 
 
+def was_filled(text: str, view: RunView) -> Message:
+    """What `ask_for_inputs` said, once somebody has filled the form.
+
+    Args:
+        text: What it said; it may quote foreign text.
+    """
+    done = line(
+        emoji("white_check_mark"),
+        word(" Filled in by "),
+        person(view.requester_slack, view.requester),
+        word(f": run {short(view.id)}"),
+    )
+    return message(text, rich(line(*worded(text, 1500)), done))
+
+
 def _by(over: Over, view: RunView, known: Known) -> list[Block]:
     if over.by is None:
         return []

@@ -11,7 +11,7 @@ from functools import partial
 
 from bot.delivery.duty import Duty
 from bot.delivery.places import NotYet
-from bot.delivery.saying import OVER_GIVE_UP_MS, Sayings, elsewhere, excuse, next_of
+from bot.delivery.saying import TIDIES, TIDY_GIVE_UP_MS, Sayings, elsewhere, excuse, next_of
 from bot.delivery.scribe import Scribe
 from bot.slack_errors import (
     SlackAmbiguous,
@@ -159,5 +159,6 @@ def _count(row: Delivery, outcome: str) -> None:
 
 
 def _patience_ms(kind: str) -> int:
-    known = {"slack.private": PRIVATE_GIVE_UP_MS, "slack.file": FILE_GIVE_UP_MS, "slack.over": OVER_GIVE_UP_MS}
+    tidies = dict.fromkeys(TIDIES, TIDY_GIVE_UP_MS)
+    known = {"slack.private": PRIVATE_GIVE_UP_MS, "slack.file": FILE_GIVE_UP_MS, **tidies}
     return known.get(kind, GIVE_UP_MS)

@@ -12,7 +12,7 @@ from functools import partial
 from bot.blocks.ask import ask_for_inputs, needs_you
 from bot.blocks.elements import Message
 from bot.blocks.freezes import freeze_said
-from bot.blocks.over import Over, was_asked, was_blocked
+from bot.blocks.over import Over, was_asked, was_blocked, was_filled
 from bot.blocks.refusals import sentence
 from bot.blocks.replies import reply_card
 from bot.blocks.run_card import run_card
@@ -48,8 +48,11 @@ _UNKNOWN_VERSION = -1
 _MOST_LOOKED_AT = 50
 """Messages with buttons of one run that are looked through, the newest first."""
 
-OVER_GIVE_UP_MS = 10 * 60 * 1000
-"""How long it is tried to take buttons away that are refused when they are pressed, anyway."""
+TIDIES = ("slack.over", "slack.filled")
+"""Kinds that only take away what is refused anyway when it is pressed."""
+
+TIDY_GIVE_UP_MS = 10 * 60 * 1000
+"""How long that is tried."""
 
 _CLOCKS_APART_S = 600
 """How far our clock and Slack's may differ when a message is looked for."""
@@ -71,7 +74,7 @@ def next_of(rows: Sequence[Delivery]) -> Delivery | None:
 
 def elsewhere(row: Delivery, now_ms: int) -> Insert | None:
     """The row that says the same in a direct message, once its own place is gone; `None` = that was the last place."""
-    if row.kind == "slack.over" or row.body.get("dm") or not (row.run_id or row.body.get("user")):
+    if row.kind in TIDIES or row.body.get("dm") or not (row.run_id or row.body.get("user")):
         return None
     kind = "slack.reply" if row.kind == "slack.private" else row.kind
     where = f"dm:{row.run_id or row.body['user']}"
@@ -122,6 +125,9 @@ class Sayings:
                 return await self._about_run(row, partial(self._drawn, row))
             case "slack.over":
                 await self._over(row)
+                return None
+            case "slack.filled":
+                await self._filled(row)
                 return None
             case "slack.wrap-up":
                 return await self._about_run(row, told_to_wrap_up)
@@ -183,8 +189,15 @@ class Sayings:
         for said in [each for each in rows if each.body.get("version", 0) == last]:
             if said.result is not None:
                 await self._draw_anew(said, view, self._left(row, view) or self._drawn(said, view))
-            elif said.is_open and self._desk.clock.wall_ms() - row.created_at < OVER_GIVE_UP_MS:
+            elif said.is_open and self._desk.clock.wall_ms() - row.created_at < TIDY_GIVE_UP_MS:
                 raise NotYet("what is over is being said elsewhere")
+
+    async def _filled(self, row: Delivery) -> None:
+        """Draw what had asked for inputs anew, if it stood anywhere."""
+        said = await outbox.find(self._desk.database, self._desk.tenant, row.body["said"])
+        if said is not None and said.result is not None:
+            view = await self._view(row)
+            await self._draw_anew(said, view, was_filled(said.body["text"], view))
 
     def _left(self, row: Delivery, view: RunView) -> Message | None:
         """What stands where a run that was blocked asked for something; `None` = the row is about something else."""

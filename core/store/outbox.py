@@ -100,6 +100,14 @@ async def open_in_lane(database: Database, tenant: str, lane: str) -> list[Deliv
         return [_delivery(row) for row in (await connection.execute(statement)).mappings()]
 
 
+async def find(database: Database, tenant: str, dedupe_key: str) -> Delivery | None:
+    """One row, said or not."""
+    statement = select(outbox).where(outbox.c.tenant == tenant, outbox.c.dedupe_key == dedupe_key)
+    async with database.read() as connection:
+        row = (await connection.execute(statement)).mappings().first()
+    return None if row is None else _delivery(row)
+
+
 async def said_last(
     database: Database, tenant: str, run_id: str, kinds: Collection[str], *, limit: int
 ) -> list[Delivery]:

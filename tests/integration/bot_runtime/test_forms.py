@@ -8,8 +8,9 @@ import pytest
 
 from bot import forms
 from bot.intake import Accepted
+from core.ids import short
 from core.record.states import RunState
-from tests.integration.bot_runtime.office import CSV, House, Json, Running, Team, attached, poll
+from tests.integration.bot_runtime.office import CSV, House, Json, Running, Team, attached, poll, words
 
 USER = "U0REQUESTER"
 Opened = Callable[..., Awaitable[Json]]
@@ -46,6 +47,8 @@ async def test_what_is_filled_in_completes_the_request(house: House, bot: Runnin
     card = await team.card()
     assert run.thread_ts == card["thread_ts"]
     assert [] == await team.views()
+    asked = await team.offers_nothing(await team.hears("cannot begin"))
+    assert f"Filled in by : run {short(run.id)}" in words(asked).replace("  ", " ") and USER in str(asked["blocks"])
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -124,7 +127,7 @@ async def test_a_form_filled_in_after_the_request_has_started_starts_nothing_mor
     await team.submit(view, {at(view, "times"): "3", at(view, "who"): "Ana"})
     await house.run()
     late = await forms.submit(bot.bot.office, payload)
-    await team.click(asked, "run_inputs_open")
+    await team.click_late(asked, "run_inputs_open")
 
     assert late.done is None
     assert late.said is not None

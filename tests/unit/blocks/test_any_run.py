@@ -18,7 +18,7 @@ from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, inputs_modal
-from bot.blocks.over import Over, was_asked, was_blocked
+from bot.blocks.over import Over, was_asked, was_blocked, was_filled
 from bot.blocks.questions import question_card, question_modal, read_answers
 from bot.blocks.replies import reply_card, steer_modal
 from bot.blocks.run_card import run_card
@@ -69,6 +69,7 @@ def test_the_card_of_any_run_can_be_sent(view: RunView, now_ms: int) -> None:
 @given(runs)
 def test_what_is_said_about_any_blocked_run_can_be_sent(view: RunView) -> None:
     assert_sendable(needs_you(view, more_steps=12))
+    assert_sendable(was_filled(view.outcome or "", view))
     assert_sendable(nearly_spent(view))
     assert_sendable(told_to_wrap_up(view))
 

@@ -20,7 +20,7 @@ from bot.blocks.home import Unanswered, Waiting, home
 from bot.blocks.lists import AgentLine, help_text, show
 from bot.blocks.lists import runs as list_runs
 from bot.blocks.modals import MissingField, input_errors, inputs_modal
-from bot.blocks.over import Over, was_asked, was_blocked
+from bot.blocks.over import Over, was_asked, was_blocked, was_filled
 from bot.blocks.questions import question_card, question_modal
 from bot.blocks.run_card import run_card
 from bot.blocks.summary import ending
@@ -94,7 +94,7 @@ def everywhere(attack: str) -> Iterator[Any]:
         yield run_card(view, now_ms=NOW_MS)
         yield show(view, now_ms=NOW_MS)
         yield ending(view)
-        yield needs_you(view, more_steps=12)
+        yield from (needs_you(view, more_steps=12), was_filled(attack, view))
         yield run_details(view, [event], now_ms=NOW_MS)
         yield list_runs([view.line()], now_ms=NOW_MS)
         yield home([view.line()], [AgentLine(attack, attack)], now_ms=NOW_MS)
