@@ -27,7 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Banksman under fire, and judged.")
     parser.add_argument("--trials", type=int, default=int(os.environ.get("TRIALS", TRIALS)), help="under random faults")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "0")) or None)
-    parser.add_argument("--points", default=",".join(POINTS), help="crash points to stand at, or none")
+    parser.add_argument("--points", default=",".join(POINTS), help="crash points to stand at; an empty text = none")
     parser.add_argument("--histories", type=int, default=HISTORIES, help="to simulate")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     parser.add_argument("--keep", type=Path, help="where logs and ledgers go of an installation that fails")

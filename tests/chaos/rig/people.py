@@ -70,6 +70,8 @@ class People:
             if (happened := await self.house.happened(call, surely=time.monotonic() - since_s >= LOOKED_S)) is None:
                 return
             await self._click(message, ran if happened else other, "requester", "it ran" if happened else "it did not")
+        elif (again := button(message, "Ask again")) is not None:
+            await self._click(message, again, "requester", "ask again")
 
     async def _click(self, message: Json, pressed: Json, by: str, what: str) -> None:
         value = f"{pressed['action_id']} {pressed.get('value')}"

@@ -119,7 +119,12 @@ class Field:
                 return None
             return view
 
-        return await self.until(look, f"the run of {root} to end")
+        try:
+            return await self.until(look, f"the run of {root} to end")
+        except Unsettled as error:
+            view = await self.run_of(root)
+            stands = "there is none" if view is None else f"{view.id} is {view.state}: {view.blocked_detail}"
+            raise Unsettled(f"{stands}\n{error}") from error
 
     async def is_over(self, trial: Trial) -> bool:
         """Whether a trial's run has ended; notes how."""
