@@ -183,10 +183,11 @@ class Sayings:
 
     async def _over(self, row: Delivery) -> None:
         """Draw the newest of what had been said before anew, for nothing of it is left to be pressed."""
-        view, version = await self._view(row), int(row.body["version"])
-        rows = [each for each in await self._said_last(view, row.body["of"]) if each.body.get("version", 0) < version]
-        last = max((each.body.get("version", 0) for each in rows), default=None)
-        for said in [each for each in rows if each.body.get("version", 0) == last]:
+        view, over = await self._view(row), (_version(row), row.id)
+        # Changes that follow one another in one commit may have one version.
+        rows = [each for each in await self._said_last(view, row.body["of"]) if (_version(each), each.id) < over]
+        last = max(map(_version, rows), default=0)
+        for said in [each for each in rows if _version(each) == last]:
             if said.result is not None:
                 await self._draw_anew(said, view, self._left(row, view) or self._drawn(said, view))
             elif said.is_open and self._desk.clock.wall_ms() - row.created_at < TIDY_GIVE_UP_MS:
@@ -318,3 +319,8 @@ class Sayings:
         if view is None or view.channel is None:
             raise TerminalError("the run has no thread")
         return Place(view.channel, view.thread_ts)
+
+
+def _version(row: Delivery) -> int:
+    """The run's, when what the row offers was written."""
+    return int(row.body.get("version", 0))

@@ -7,7 +7,7 @@ from core.principals import Actor
 from core.record.changes import Landed
 from core.record.states import BlockedReason, RunState
 from core.runs.allowance import Allowance
-from core.runs.draft import Draft
+from core.runs.draft import Draft, merged
 from core.store import outbox
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 
@@ -60,6 +60,24 @@ async def test_of_two_blocks_only_the_one_that_is_over_loses_its_buttons(house: 
     assert "Goes on" in words(await team.offers_nothing(first))
     await all_said(house, run_id)
     assert has_button(await asked(team, SUN), "Ask again"), "it is blocked still"
+
+
+async def test_a_block_that_came_with_other_news_is_found(house: House, team: Team, bot: Running) -> None:
+    await team.say("@banksman idle")
+    run_id = (await house.run()).id
+    before = await house.snapshot(run_id)
+    first = Draft(before, Actor.system("worker:test"))
+    first.move(RunState.PLANNING)
+    news = first.seal(now_ms=SystemClock().wall_ms())
+    second = Draft(before.folded(news), Actor.system("worker:test"))
+    second.block(BlockedReason.MISSING_SECRET, MOON)
+    both = merged(news, second.seal(now_ms=SystemClock().wall_ms()))
+    assert isinstance(await house.database.journal.commit(both), Landed)
+    note = await asked(team, MOON)
+
+    await house.change(run_id, lambda draft: draft.move(RunState.PLANNING))
+
+    assert "Goes on" in words(await team.offers_nothing(note))
 
 
 async def test_a_block_that_was_said_in_a_direct_message_loses_its_buttons_there(
