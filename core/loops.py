@@ -65,7 +65,7 @@ class Stall:
     @property
     def text(self) -> str:
         """For a person and for the model: what repeats itself, and how often."""
-        rows = "; ".join(f"{title} ({times} times)" for title, times in self.repeats)
+        rows = "; ".join(f"{title} ({times} {'time' if times == 1 else 'times'})" for title, times in self.repeats)
         return f"{self.why}: {rows}"
 
 

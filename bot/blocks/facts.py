@@ -124,7 +124,7 @@ def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:
     at = steps.index(current) if current is not None else total - 1
     first = max(0, min(at - lines // 3, total - lines))
     shown = steps[first : first + lines]
-    rows = [_step(step) for step in shown]
+    rows = [_step(step, ended=is_ended(view)) for step in shown]
     if first:
         rows.insert(0, line(word(f"… {count(first, 'earlier step')}")))
     if later := total - first - len(shown):
@@ -132,8 +132,10 @@ def plan(view: RunView, lines: int = _PLAN_LINES) -> Block | None:
     return rich(*rows)
 
 
-def _step(step: PlanStep) -> Block:
-    leaves = [word(f"{TICKS[step.status]} "), say(step.title, bold=step.status == "running", limit=120)]
+def _step(step: PlanStep, *, ended: bool) -> Block:
+    # A model may not have said what became of its last step; nothing of a run that has ended is being done.
+    status: StepStatus = "pending" if ended and step.status == "running" else step.status
+    leaves = [word(f"{TICKS[status]} "), say(step.title, bold=status == "running", limit=120)]
     if step.note:
         leaves += [word(" — "), say(step.note, italic=True, limit=120)]
     return line(*leaves)

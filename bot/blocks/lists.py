@@ -11,9 +11,12 @@ from bot.blocks.run_card import run_card
 from bot.blocks.words import REASON_WORDS, STATE_WORDS, ago, count, money, title
 from bot.surface import BOT_NAME, COMMAND
 from core.ids import short
+from core.record.states import BlockedReason
 from core.runs.views import RunLine, RunView
 
 _RUNS = 25
+_LOOP = "it goes round in circles, or has asked as often as it may"
+"""A line does not know which; the run's card does."""
 
 HELP: tuple[tuple[str, str], ...] = (
     ("runs", "the newest runs of this workspace"),
@@ -61,7 +64,8 @@ def run_row(entry: RunLine, *, now_ms: int, with_place: bool) -> Block:
         word(f" · {words}"),
     ]
     if entry.blocked_reason is not None:
-        leaves.append(word(f": {REASON_WORDS[entry.blocked_reason][0]}"))
+        is_loop = entry.blocked_reason is BlockedReason.LOOP
+        leaves.append(word(f": {_LOOP if is_loop else REASON_WORDS[entry.blocked_reason][0]}"))
     elif entry.frozen:
         leaves.append(word(" · frozen"))
     leaves.append(word(f" · {ago(entry.updated_at_ms, now_ms)}"))

@@ -22,6 +22,7 @@ from bot.cli.installation import BadAnswer, Refused
 from core.clock import rfc3339
 from core.errors import BanksmanError, ConfigError, SchemaMismatch
 from core.ids import short
+from core.planners.base import PlanStep
 from core.record.freezes import because
 from core.record.states import RunState
 from core.runs.views import EventView, RunLine, RunView
@@ -106,8 +107,7 @@ def print_run(view: RunView) -> None:
     if view.text:
         console.print(escape(one_line(view.text, 300)))
     for step in view.plan:
-        note = f"  ({step.note})" if step.note else ""
-        console.print(escape(f"  {_MARKS[step.status]} {one_line(step.title, 200)}{one_line(note, 200)}"))
+        console.print(escape(f"  {_step(step)}"))
     for freeze in view.freezes:
         said = f"❄ frozen by {freeze.by} since {rfc3339(freeze.frozen_at_ms)} ({freeze.scope})"
         console.print(escape(one_line(f"{said}{because(freeze.reason)}", 500)))
@@ -162,8 +162,12 @@ class Progress:
         for step in view.plan:
             if step.status != "pending" and self._shown.get(step.id) != step.status:
                 self._shown[step.id] = step.status
-                note = f" ({step.note})" if step.note else ""
-                self._say(f"{_MARKS[step.status]} {one_line(step.title, 200)}{one_line(note, 200)}")
+                self._say(_step(step))
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+
+def _step(step: PlanStep) -> str:
+    note = f" ({one_line(step.note, 200)})" if step.note else ""
+    return f"{_MARKS[step.status]} {one_line(step.title, 200)}{note}"
