@@ -10,7 +10,6 @@ from bot.blocks.elements import (
     emoji,
     line,
     message,
-    person,
     quote,
     rich,
     say,
@@ -20,9 +19,8 @@ from bot.blocks.elements import (
 from bot.blocks.run_card import kill_button
 from bot.blocks.spending import short_buttons
 from bot.blocks.text import cut
-from bot.blocks.words import badge, title
+from bot.blocks.words import badge
 from bot.surface import ActionId
-from core.ids import short
 from core.record.states import BlockedReason, CallStatus, RunState
 from core.runs.commands.again import REASONS
 from core.runs.views import ActionView, RunView
@@ -46,15 +44,7 @@ def needs_you(view: RunView, *, more_steps: int) -> Message:
         view: The run as it is now, which may be no longer blocked when this is sent.
     """
     symbol, words = badge(view.state, view.stop)
-    first = line(
-        emoji(symbol),
-        word(" "),
-        word(words, bold=True),
-        word(" · "),
-        say(title(view.agent, view.undoing.rolls_back), bold=True, limit=80),
-        word(f" · run {short(view.id)} · for "),
-        person(view.requester_slack, view.requester),
-    )
+    first = line(emoji(symbol), word(" "), word(words, bold=True), *facts.subject(view))
     return message(
         facts.one_sentence(view),
         rich(first),

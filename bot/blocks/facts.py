@@ -39,6 +39,20 @@ def headline(view: RunView) -> Block:
     return line(*leaves)
 
 
+def subject(view: RunView, *, after: str = "") -> list[Block]:
+    """Which run a message is about, and whose that is; follows what is the matter with it.
+
+    Args:
+        after: Stands behind the run's id.
+    """
+    return [
+        word(" · "),
+        say(title(view.agent, view.undoing.rolls_back), bold=True, limit=80),
+        word(f" · run {short(view.id)}{after} · for "),
+        person(view.requester_slack, view.requester),
+    ]
+
+
 def current_step(view: RunView) -> PlanStep | None:
     """The step being done, or the next one; `None` before there is a plan and after its last step."""
     for wanted in ("running", "pending"):

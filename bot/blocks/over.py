@@ -5,6 +5,7 @@ Only what was said when it was asked is shown again. How the run is now stands o
 
 from dataclasses import dataclass
 
+from bot.blocks import facts
 from bot.blocks.approval_parts import Known
 from bot.blocks.elements import (
     Block,
@@ -15,13 +16,13 @@ from bot.blocks.elements import (
     moment,
     person,
     principal,
-    prose,
     quote,
     rich,
     say,
     word,
     worded,
 )
+from bot.blocks.questions import question
 from bot.blocks.words import REASON_WORDS, STATE_WORDS, title
 from core.ids import short
 from core.record.states import TERMINAL, BlockedReason, RunState
@@ -46,15 +47,7 @@ def was_blocked(over: Over, view: RunView, known: Known) -> Message:
     """What `needs_you` said, once the run has left the block."""
     symbol, words = STATE_WORDS[over.to] if over.to in TERMINAL else ("white_check_mark", "Goes on")
     name = title(view.agent, view.undoing.rolls_back)
-    first = line(
-        emoji(symbol),
-        word(" "),
-        word(words, bold=True),
-        word(" · "),
-        say(name, bold=True, limit=80),
-        word(f" · run {short(view.id)} · for "),
-        person(view.requester_slack, view.requester),
-    )
+    first = line(emoji(symbol), word(" "), word(words, bold=True), *facts.subject(view))
     why, _ = REASON_WORDS[over.reason]
     was = quote(*(worded(over.detail, 600) if over.detail else [word(f"It was blocked because {why}.")]))
     sentence = f"{name} (run {short(view.id)}) was blocked: {words.lower()}"
@@ -64,21 +57,13 @@ def was_blocked(over: Over, view: RunView, known: Known) -> Message:
 def was_asked(over: Over, view: RunView, known: Known) -> Message:
     """What `question_card` asked, once it is answered or nobody can answer it any more."""
     name = f"{view.agent} (run {short(view.id)})"
-    first = line(
-        emoji("question"),
-        word(" "),
-        say(view.agent, bold=True, limit=80),
-        word(f" (run {short(view.id)}) asked "),
-        person(view.requester_slack, view.requester),
-        word(":"),
-    )
     if over.to in TERMINAL:
         symbol, words = STATE_WORDS[over.to]
         end, sentence = [word(f" {words} without an answer, ")], f"{name} got no answer"
     else:
         symbol, end, sentence = "white_check_mark", [word(" Answered, ")], f"{name} got its answer"
     last = line(emoji(symbol), *end, moment(over.at_ms), *_by(over, view, known))
-    return message(sentence, rich(first, quote(prose(over.detail, 2_000)), last))
+    return message(sentence, rich(*question(over.detail, view, "asked"), last))
 
 
 def was_filled(text: str, view: RunView) -> Message:

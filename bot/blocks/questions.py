@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.blocks import bounds
 from bot.blocks.elements import (
+    Block,
     Message,
     actions,
     button,
@@ -29,22 +30,26 @@ from core.runs.approval_views import QuestionView
 from core.runs.views import RunView
 
 
-def question_card(question: QuestionView, view: RunView) -> Message:
+def question_card(asked: QuestionView, view: RunView) -> Message:
     """Ask in the thread."""
+    return message(
+        f"{view.agent} (run {short(view.id)}) has a question: {asked.question}",
+        rich(*question(asked.question, view, "asks")),
+        actions(button("Answer…", ActionId.QUESTION_ANSWER, asked.call_id, primary=True)),
+    )
+
+
+def question(text: str, view: RunView, verb: str) -> tuple[Block, Block]:
+    """Who asks whom, and what: `verb` is `asks` or `asked`."""
     first = line(
         emoji("question"),
         word(" "),
         say(view.agent, bold=True, limit=80),
-        word(f" (run {short(view.id)}) asks "),
+        word(f" (run {short(view.id)}) {verb} "),
         person(view.requester_slack, view.requester),
         word(":"),
     )
-    asked = rich(first, quote(prose(question.question, 2_000)))
-    return message(
-        f"{view.agent} (run {short(view.id)}) has a question: {question.question}",
-        asked,
-        actions(button("Answer…", ActionId.QUESTION_ANSWER, question.call_id, primary=True)),
-    )
+    return first, quote(prose(text, 2_000))
 
 
 def question_modal(question: QuestionView) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def nearly_spent(view: RunView) -> Message:
     """
     name = title(view.agent, view.undoing.rolls_back)
     most = [usage for usage in view.usages if usage.is_nearly_spent]
-    first = _headline("Most of what it may use is used up", view)
+    first = line(word("Most of what it may use is used up", bold=True), *facts.subject(view))
     rows = [line(word(f"It has {_MEANS[usage.unit]} "), word(usage.text, bold=True)) for usage in most]
     over = is_ended(view) or view.stop is not None or not most
     after = "" if over else "At the end of it the run stands still until somebody lets it have more."
@@ -71,7 +71,7 @@ def shared_nearly_spent(found: Sequence[Shared], view: RunView) -> Message:
         view: The run that draws on them, as it is now.
     """
     name = title(view.agent, view.undoing.rolls_back)
-    first = _headline("Most of a budget it draws on is used up", view)
+    first = line(word("Most of a budget it draws on is used up", bold=True), *facts.subject(view))
     over = is_ended(view) or view.stop is not None
     rows, more = [], []
     for each in found:
@@ -87,17 +87,6 @@ def shared_nearly_spent(found: Sequence[Shared], view: RunView) -> Message:
     row = [] if over else [*more[:1], *wrap_up_buttons(view), kill_button(view.id, view.agent)]
     return message(
         f"Most of a budget that {name} (run {short(view.id)}) draws on is used up", rich(first, *rows), actions(*row)
-    )
-
-
-def _headline(what: str, view: RunView) -> Block:
-    """What is the matter, with which run, and whose that is."""
-    return line(
-        word(what, bold=True),
-        word(" · "),
-        say(title(view.agent, view.undoing.rolls_back), bold=True, limit=80),
-        word(f" · run {short(view.id)} · for "),
-        person(view.requester_slack, view.requester),
     )
 
 

@@ -4,7 +4,7 @@ The numbers and names come from stored and verified rows; the outcome is the run
 """
 
 from bot.blocks import facts, rollback
-from bot.blocks.elements import Block, Message, actions, context, emoji, line, message, person, rich, say, word
+from bot.blocks.elements import Block, Message, actions, context, emoji, line, message, rich, say, word
 from bot.blocks.words import badge, count, duration, title
 from core.ids import short
 from core.record.states import CallStatus
@@ -34,15 +34,8 @@ def ending(view: RunView, still: str | None = None) -> Message:
     """
     symbol, words = badge(view.state, view.stop)
     made, named = facts.outputs(view), title(view.agent, view.undoing.rolls_back)
-    first = line(
-        emoji(symbol),
-        word(" "),
-        word(words, bold=True),
-        word(" · "),
-        say(named, bold=True, limit=80),
-        word(f" · run {short(view.id)} · {duration(view.duration_ms)} · for "),
-        person(view.requester_slack, view.requester),
-    )
+    lasted = f" · {duration(view.duration_ms)}"
+    first = line(emoji(symbol), word(" "), word(words, bold=True), *facts.subject(view, after=lasted))
     return message(
         f"{named} (run {short(view.id)}): {words.lower()} after {duration(view.duration_ms)}, "
         f"{count(len(made), 'file')}. {(view.outcome if still is None else still) or ''}",

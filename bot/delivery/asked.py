@@ -26,6 +26,7 @@ from core.record.changes import Insert
 from core.runs import asking, reading
 from core.runs.approval_views import ApprovalView, AskView
 from core.runs.draft import delivery
+from core.runs.views import RunView
 from core.store import approvals
 from core.store.outbox import Delivery
 
@@ -39,6 +40,7 @@ MOST_TOLD = 20
 """Approvers who are written to about one question."""
 
 Post = Callable[[Delivery, Place, Message], Awaitable[Posted]]
+Where = Callable[[Delivery, RunView], Awaitable[Place]]
 
 
 class Asked:
@@ -46,11 +48,13 @@ class Asked:
 
     Args:
         post: Posts a message for a row, unless an earlier attempt turns out to have arrived.
+        place: Where a row about a run is said.
     """
 
-    def __init__(self, desk: Desk, post: Post) -> None:
+    def __init__(self, desk: Desk, post: Post, place: Where) -> None:
         self._desk = desk
         self._post = post
+        self._place = place
 
     async def say(self, row: Delivery) -> str | None:
         """Say a row; what Slack named it. See `saying.Sayings.say`."""
@@ -71,7 +75,9 @@ class Asked:
     async def _card(self, row: Delivery, ask: AskView) -> str:
         place = _thread(ask)
         if row.body.get("dm"):
-            place = Place(await self._dm(ask.requester_slack), None)
+            if ask.requester_slack is None:
+                raise TerminalError("whoever asked has no Slack account to write to")
+            place = Place(await self._desk.slack.dm_open(ask.requester_slack), None)
         return await self._post_card(row, ask, place)
 
     async def _post_card(self, row: Delivery, ask: AskView, place: Place) -> str:
@@ -90,17 +96,9 @@ class Asked:
     async def _question(self, row: Delivery) -> str:
         desk = self._desk
         view = await reading.view(desk.database, desk.tenant, row.run_id or "")
-        if view is None or view.question is None or view.channel is None:
+        if view is None or view.question is None:
             raise TerminalError("the question is not open any more")
-        place = Place(view.channel, view.thread_ts)
-        if row.body.get("dm"):
-            place = Place(await self._dm(view.requester_slack), None)
-        return (await self._post(row, place, question_card(view.question, view))).ts
-
-    async def _dm(self, requester: str | None) -> str:
-        if requester is None:
-            raise TerminalError("whoever asked has no Slack account to write to")
-        return await self._desk.slack.dm_open(requester)
+        return (await self._post(row, await self._place(row, view), question_card(view.question, view))).ts
 
     async def _spread(self, row: Delivery, ask: AskView) -> str | None:
         """One row for each approver, so that each is told once whatever happens in between."""

@@ -159,6 +159,6 @@ def _count(row: Delivery, outcome: str) -> None:
 
 
 def _patience_ms(kind: str) -> int:
-    tidies = dict.fromkeys(TIDIES, TIDY_GIVE_UP_MS)
-    known = {"slack.private": PRIVATE_GIVE_UP_MS, "slack.file": FILE_GIVE_UP_MS, **tidies}
-    return known.get(kind, GIVE_UP_MS)
+    if kind in TIDIES:
+        return TIDY_GIVE_UP_MS
+    return {"slack.private": PRIVATE_GIVE_UP_MS, "slack.file": FILE_GIVE_UP_MS}.get(kind, GIVE_UP_MS)

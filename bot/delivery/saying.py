@@ -102,7 +102,7 @@ class Sayings:
     def __init__(self, desk: Desk, scribe: Scribe) -> None:
         self._desk = desk
         self._last_words = LastWords(desk, scribe)
-        self._asked = asked.Asked(desk, self._post)
+        self._asked = asked.Asked(desk, self._post, self._place)
 
     async def say(self, row: Delivery) -> str | None:
         """Say a row; what Slack named it.

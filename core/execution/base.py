@@ -130,6 +130,13 @@ class ProcessResult:
     """How it ended, in a sentence for people."""
 
 
+def discard_files(result: ProcessResult) -> None:
+    """Remove the files of a result's long streams."""
+    for path in (result.stdout_file, result.stderr_file):
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class SandboxReport:
     """What `doctor` and the card say about the sandbox."""

@@ -87,9 +87,8 @@ async def run_effect(
         What the effect answered. Without an answer: `unknown` if the child had looked and the effect can change
         something, else `failed-safe`.
     """
-    from core.execution.base import CHANNEL, ExecutionError, Limits, ProcessSpec
+    from core.execution.base import CHANNEL, ExecutionError, Limits, ProcessSpec, discard_files
     from core.tools.base import ToolResult
-    from core.tools.program import discard_files
     from core.tools.residents import STAYS_S, CannotBegin
 
     timeout_s = timeout_s or context.timeout_s

@@ -55,13 +55,6 @@ async def run_program(
         return ToolResult("unknown", error=error.user_text)
 
 
-def discard_files(result: ProcessResult) -> None:
-    """Remove the files of a result's long streams."""
-    for path in (result.stdout_file, result.stderr_file):
-        if path is not None:
-            path.unlink(missing_ok=True)
-
-
 def readable_text(data: bytes) -> str:
     """Decode a program's output for people: no terminal codes, no control characters, no half characters."""
     return _CONTROL.sub(

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from core.errors import RetryableError, TerminalError
-from core.execution.base import Limits, ProcessResult
+from core.execution.base import Limits, ProcessResult, discard_files
 from core.tools import beneath
 from core.tools.base import Produced, ToolContext, ToolResult
-from core.tools.program import FromSandbox, discard_files, readable_text, run_program
+from core.tools.program import FromSandbox, readable_text, run_program
 from core.tools.registry import Arguments
 
 TAIL_CHARACTERS = 6_000

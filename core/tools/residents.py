@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.execution.base import ProcessResult
+from core.execution.base import ProcessResult, discard_files
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +242,7 @@ class _Resident:
             self._stop.set()
         try:
             result = await self._running
-            await asyncio.to_thread(_discard, result)
+            await asyncio.to_thread(discard_files, result)  # what counts was said over the channel
             return replace(result, stdout_file=None, stderr_file=None)
         finally:
             with contextlib.suppress(OSError, TimeoutError):
@@ -257,10 +257,3 @@ class _Resident:
         while (room := _ANSWER_BYTES - len(heard)) and (more := await self._reader.read(room)):
             heard += more
         return heard
-
-
-def _discard(result: ProcessResult) -> None:
-    """Remove the files of long output: what counts was said over the channel."""
-    for path in (result.stdout_file, result.stderr_file):
-        if path is not None:
-            path.unlink(missing_ok=True)

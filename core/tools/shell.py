@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from core.execution.base import ProcessResult
+from core.execution.base import ProcessResult, discard_files
 from core.tools import beneath
 from core.tools.base import Produced, ToolContext, ToolResult
-from core.tools.program import discard_files, readable_text, run_program, shortened
+from core.tools.program import readable_text, run_program, shortened
 from core.tools.registry import Arguments
 
 STDOUT_JSON_BYTES = 40 * 1024

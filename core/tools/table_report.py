@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from core.errors import RetryableError, TerminalError
-from core.execution.base import ProcessResult
+from core.execution.base import ProcessResult, discard_files
 from core.names import display_name
 from core.tools import beneath
 from core.tools.base import Produced, ToolContext, ToolResult
-from core.tools.program import FromSandbox, discard_files, readable_text, run_program
+from core.tools.program import FromSandbox, readable_text, run_program
 from core.tools.registry import Arguments
 
 MAX_TABLE_BYTES = 50_000_000

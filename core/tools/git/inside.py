@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import RetryableError, TerminalError
-from core.execution.base import Limits, ProcessResult
+from core.execution.base import Limits, ProcessResult, discard_files
 from core.tools import beneath
 from core.tools.base import ToolContext, ToolResult
-from core.tools.program import discard_files, readable_text, run_program
+from core.tools.program import readable_text, run_program
 
 MOST_PACK_BYTES = 500_000_000
 

@@ -21,12 +21,21 @@ from urllib.parse import urlsplit
 
 from core.config.servers import ServerWord
 from core.errors import TerminalError
-from core.execution.base import CHANNEL, CallLabel, Environment, ExecutionError, Limits, ProcessResult, ProcessSpec
+from core.execution.base import (
+    CHANNEL,
+    CallLabel,
+    Environment,
+    ExecutionError,
+    Limits,
+    ProcessResult,
+    ProcessSpec,
+    discard_files,
+)
 from core.execution.refusing import RefusingEnvironment
 from core.secrets import MissingSecret, SecretRef, SecretSource
 from core.tools.base import ToolContext, ToolResult
 from core.tools.effects import run_effect
-from core.tools.program import discard_files, readable_text, run_program
+from core.tools.program import readable_text, run_program
 from core.tools.reach import check_bounds, check_unbounded
 from core.tools.residents import STAYS_S, CannotBegin
 

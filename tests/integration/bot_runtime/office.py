@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from sqlalchemy import select
 
 from bot.app import serve
 from bot.delivery.limits import Limits
@@ -27,9 +28,11 @@ from core.principals import Actor
 from core.record.changes import Landed
 from core.record.rows import RunRow, Snapshot, dumps
 from core.record.states import BlockedReason, RunState
+from core.runs.allowance import Allowance
 from core.runs.draft import Draft
 from core.store import runs
 from core.store.session import Database
+from core.store.tables import outbox
 from tests.patience import PATIENCE_S
 
 Json = dict[str, Any]
@@ -277,6 +280,31 @@ class House:
             write(draft)
             if isinstance(await self.database.journal.commit(draft.seal(now_ms=SystemClock().wall_ms())), Landed):
                 return
+
+    async def open_rows(self) -> list[Any]:
+        """What is still to be said."""
+        async with self.database.read() as connection:
+            statement = select(outbox).where(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
+            return list((await connection.execute(statement)).all())
+
+    async def all_said(self) -> None:
+        """Wait until there is nothing left to say."""
+
+        async def nothing_left() -> bool:
+            return not await self.open_rows()
+
+        await poll(nothing_left, "the outbox to be empty")
+
+    async def nearly_spends(self, run_id: str) -> None:
+        """The run has used most of its money, and both of its steps; its thread is told."""
+
+        def nearly(draft: Draft) -> None:
+            draft.move(RunState.PLANNING)
+            draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 850_000, "steps": 2}
+            draft.run["allowance_json"] = Allowance({"steps": 2}, {"money": 1_000_000}, "steps").to_json()
+            draft.offer("slack.budget", f"nearly-spent:{run_id}:money=1000000", {})
+
+        await self.change(run_id, nearly)
 
     async def snapshot(self, run_id: str) -> Snapshot:
         found = await runs.snapshot(self.database, TENANT, run_id)

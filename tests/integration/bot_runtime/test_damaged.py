@@ -10,7 +10,7 @@ from core.record.rows import Snapshot
 from core.record.states import RunState
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
 from tests.integration.bot_runtime.test_deciding import APPROVER, asks, question
-from tests.integration.bot_runtime.test_delivering import _all_said, _thread
+from tests.integration.bot_runtime.test_delivering import _thread
 
 Ready = Callable[[], Awaitable[str]]
 PATCH = b"--- a\n+++ b\n+the whole patch\n"
@@ -40,7 +40,7 @@ async def test_a_damaged_file_is_named_in_the_thread_and_not_uploaded(house: Hou
     [file] = [one for one in (await house.snapshot(run_id)).artifacts if one.role == "output"]
     flip(house, file.sha256)
 
-    await _all_said(house)
+    await house.all_said()
 
     said = await _thread(team, await house.run(RunState.COMPLETED))
     assert [] == [one for one in said if one["files"]]

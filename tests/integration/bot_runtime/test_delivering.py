@@ -1,10 +1,9 @@
 """What the bot says: each thing once, in order, whatever Slack does in between."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from bot import slack
 from bot.delivery import duty
@@ -19,19 +18,6 @@ from tests.integration.bot_runtime.office import House, Json, Running, Team, has
 
 Ready = Callable[[], Awaitable[str]]
 USER = "U0REQUESTER"
-
-
-async def _open_rows(house: House) -> list[Any]:
-    async with house.database.read() as connection:
-        statement = select(outbox).where(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
-        return list((await connection.execute(statement)).all())
-
-
-async def _all_said(house: House) -> None:
-    async def nothing_left() -> bool:
-        return not await _open_rows(house)
-
-    await poll(nothing_left, "the outbox to be empty")
 
 
 async def _thread(team: Team, run: RunRow) -> list[Json]:
@@ -49,7 +35,7 @@ async def test_the_card_comes_first_then_the_files_then_the_ending(house: House,
 
     await house.start_bot()
 
-    await _all_said(house)
+    await house.all_said()
     said = await _thread(team, run)
     kinds = [
         one["files"][0]["name"] if one["files"] else "card" if has_button(one, "Details") else "end" for one in said
@@ -71,7 +57,7 @@ async def test_trouble_with_posting_doubles_nothing_and_loses_nothing(
     await team.fault("lose_reply", method="chat.postMessage", count=1)
     await house.completes(run.id)
 
-    await _all_said(house)
+    await house.all_said()
 
     said = await _thread(team, run)
     assert 2 == len(said), [words(one) for one in said]
@@ -91,7 +77,7 @@ async def test_an_upload_slack_loses_is_made_again(
 
     await house.completes(run_id, "a.csv")
 
-    await _all_said(house)
+    await house.all_said()
     said = await _thread(team, await house.run(RunState.COMPLETED))
     assert [["a.csv"]] == [[file["name"] for file in one["files"]] for one in said if one["files"]]
     assert ": completed after" in words(said[-1])
@@ -106,7 +92,7 @@ async def test_an_upload_slack_keeps_losing_is_said_before_the_ending(
 
     await house.completes(run_id, "a.csv")
 
-    await _all_said(house)
+    await house.all_said()
     said = [words(one) for one in await _thread(team, await house.run(RunState.COMPLETED))]
     assert ["could not be put here" in said[-2], ": completed after" in said[-1]] == [True, True]
     assert 3 == len(said)
@@ -121,7 +107,7 @@ async def test_a_file_that_cannot_be_shown_is_said_out_loud_before_the_ending(
     [file] = [one for one in (await house.snapshot(run_id)).artifacts if one.role == "output"]
     await house.objects.trash(file.sha256)
 
-    await _all_said(house)
+    await house.all_said()
     said = await _thread(team, await house.run(RunState.COMPLETED))
     assert "could not be put here" in words(said[-2])
     assert ": completed after" in words(said[-1])
@@ -164,7 +150,7 @@ async def test_when_the_channel_is_gone_everything_goes_to_the_requesters_direct
     assert "Alone" in words(card)
     await house.completes(run_id, "a.csv")
 
-    await _all_said(house)
+    await house.all_said()
     said = [one for one in await team.heard() if one["channel"] == direct]
     assert ["a.csv"] == [file["name"] for one in said for file in one["files"]]
     assert ": completed after" in words(said[-1])
@@ -179,7 +165,7 @@ async def test_without_a_place_in_the_channel_files_and_ending_reach_the_request
 
     await house.completes(run_id, "a.csv")
 
-    await _all_said(house)
+    await house.all_said()
     direct = await team.direct()
     said = [one for one in await team.heard() if one["channel"] == direct]
     assert ["a.csv"] == [file["name"] for one in said for file in one["files"]]
@@ -293,7 +279,7 @@ async def test_two_bots_at_once_say_everything_once(house: House, team: Team) ->
 
     await house.run(RunState.CANCELED)
     await team.hears("Stop requested", user=USER)
-    await _all_said(house)
+    await house.all_said()
     assert 2 == len(await _thread(team, run))
     assert 1 == len(await team.heard(user=USER))
 
@@ -335,8 +321,8 @@ async def test_a_revoked_token_silences_us_until_it_is_taken_again(
 
     await poll(lambda: caplog.text.count("An administrator has to install the app again") == 3, "three alarms")
     assert 2 >= caplog.text.count("chat.postMessage failed")
-    assert ["slack.ending"] == [row.kind for row in await _open_rows(house)]
+    assert ["slack.ending"] == [row.kind for row in await house.open_rows()]
     await team.fault("restore_token")
 
     await team.hears(": completed after")
-    await _all_said(house)
+    await house.all_said()

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from core.clock import SystemClock
+from core.ids import TENANT
 from core.principals import Actor
 from core.record.changes import Landed
 from core.record.states import BlockedReason, RunState
-from core.runs.allowance import Allowance
 from core.runs.draft import Draft, merged
 from core.store import outbox
 from tests.integration.bot_runtime.office import House, Json, Running, Team, has_button, poll, words
@@ -30,17 +30,6 @@ async def write(house: House, run_id: str, fill: Callable[[Draft], None], *, now
     assert isinstance(await house.database.journal.commit(draft.seal(now_ms=now_ms)), Landed)
 
 
-async def all_said(house: House, run_id: str) -> list[outbox.Delivery]:
-    """Wait until a run has nothing left to say; what it had said."""
-
-    async def said() -> list[outbox.Delivery]:
-        kinds = ("slack.card", "slack.blocked", "slack.over", "slack.budget", "slack.ending")
-        rows = await outbox.said_last(house.database, "main", run_id, kinds, limit=100)
-        return [] if any(row.is_open for row in rows) else rows
-
-    return list(await poll(said, "everything to be said"))
-
-
 async def test_of_two_blocks_only_the_one_that_is_over_loses_its_buttons(house: House, team: Team) -> None:
     bot = await house.start_bot()
     await team.say("@banksman idle")
@@ -58,7 +47,7 @@ async def test_of_two_blocks_only_the_one_that_is_over_loses_its_buttons(house: 
     await house.start_bot()
 
     assert "Goes on" in words(await team.offers_nothing(first))
-    await all_said(house, run_id)
+    await house.all_said()
     assert has_button(await asked(team, SUN), "Ask again"), "it is blocked still"
 
 
@@ -101,20 +90,14 @@ async def test_an_ending_is_said_once_though_nothing_can_be_tidied(house: House,
     run_id = (await house.run()).id
     await team.card()
 
-    def nearly(draft: Draft) -> None:
-        draft.move(RunState.PLANNING)
-        draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 850_000, "steps": 2}
-        draft.run["allowance_json"] = Allowance({"steps": 2}, {"money": 1_000_000}, "steps").to_json()
-        draft.offer("slack.budget", f"nearly-spent:{run_id}:money=1000000", {})
-
-    await house.change(run_id, nearly)
+    await house.nearly_spends(run_id)
     warned = await team.hears("Most of what it may use is used up")
     await team.fault("refuse", method="chat.update", error="cant_update_message", count=None)
 
     await house.completes(run_id)
 
-    rows = await all_said(house, run_id)
-    (ending,) = [row for row in rows if row.kind == "slack.ending"]
-    assert ending.result is not None
+    await house.all_said()
+    ending = await outbox.find(house.database, TENANT, f"ending:{run_id}")
+    assert ending is not None and ending.result is not None
     assert 1 == len(await team.heard(": completed after"))
     assert has_button(await team.message(warned["ts"]), "Kill")

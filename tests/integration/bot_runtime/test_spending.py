@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from core.record.states import BlockedReason, RunState
+from core.record.states import BlockedReason
 from core.runs import allowance
 from core.runs.allowance import Allowance
 from core.runs.draft import Draft
@@ -18,13 +18,7 @@ async def test_a_run_is_given_more_calls_and_told_to_wrap_up(
 ) -> None:
     run_id = await ready()
 
-    def nearly(draft: Draft) -> None:
-        draft.move(RunState.PLANNING)
-        draft.run |= {"budget_micro_usd": 1_000_000, "cost_micro_usd": 850_000, "steps": 2}
-        draft.run["allowance_json"] = Allowance({"steps": 2}, {"money": 1_000_000}, "steps").to_json()
-        draft.deliver("slack.budget", f"nearly-spent:{run_id}:money=1000000", {})
-
-    await house.change(run_id, nearly)
+    await house.nearly_spends(run_id)
     warned = await team.hears("Most of what it may use is used up")
     assert "$0.85 of $1.00" in words(warned) and "2 of 2 steps" in words(warned)
     await house.change(run_id, lambda draft: draft.block(BlockedReason.BUDGET, "It has taken 2 of 2 steps."))
